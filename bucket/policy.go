@@ -1,0 +1,15 @@
+package bucket
+
+import "context"
+
+// SetPolicy replaces the bucket's policy, a JSON document in the store's own
+// dialect; empty removes it. When it returns nil the policy is durable.
+func (b *Bucket) SetPolicy(ctx context.Context, policy string) error {
+	return b.wrap("set the policy of bucket", "", b.store.core.SetBucketPolicy(ctx, b.name, policy))
+}
+
+// Policy is the bucket's policy; empty where it has none.
+func (b *Bucket) Policy(ctx context.Context) (string, error) {
+	policy, err := b.store.core.Client.GetBucketPolicy(ctx, b.name)
+	return policy, b.wrap("get the policy of bucket", "", err)
+}

@@ -1,0 +1,264 @@
+package reporter
+
+import (
+	"context"
+	"io"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/playmeter/playmeter/accounting"
+	"github.com/playmeter/playmeter/crypto"
+	"github.com/playmeter/playmeter/schemas"
+)
+
+// fold is the folding of one tenant's period.
+type fold struct {
+	r      *Reporter
+	tenant schemas.Tenant
+	bounds accounting.Bounds
+	rules  accounting.Rules
+	packs  []*foldPack
+	cut    schemas.Hour // the hour that is counted again for some files; -1: none
+}
+
+// foldPack is a pack and which of its files are folded.
+type foldPack struct {
+	*pack
+	files []fileUse
+}
+
+// fileUse says what of a file is folded.
+type fileUse uint8
+
+const (
+	useFragments fileUse = 1 << iota
+	useSums
+	notCut  // all but the cut hour
+	onlyCut // the cut hour alone
+)
+
+func (r *Reporter) newFold(tenant schemas.Tenant, b accounting.Bounds, rules accounting.Rules, inputs []input) *fold {
+	f := &fold{r: r, tenant: tenant, bounds: b, rules: rules, cut: -1}
+	if hour, ok := b.CutHour(); ok {
+		f.cut = hour
+	}
+	byPack := make(map[*pack]*foldPack)
+	use := func(at location, how fileUse) {
+		p := byPack[at.pack]
+		if p == nil {
+			p = &foldPack{pack: at.pack, files: make([]fileUse, len(at.pack.index.Members))}
+			byPack[at.pack] = p
+			f.packs = append(f.packs, p)
+		}
+		p.files[at.member] = how
+	}
+	for _, in := range inputs {
+		how := useFragments
+		if !in.Before {
+			how |= useSums
+		}
+		if in.cut.pack != nil {
+			use(in.cut, how|onlyCut)
+			how |= notCut
+		}
+		use(in.at, how)
+	}
+	return f
+}
+
+// wants tells whether a row of a file and hour is folded.
+func (f *fold) wants(p *foldPack, file uint32, hour schemas.Hour, what fileUse) bool {
+	if int(file) >= len(p.files) {
+		return false
+	}
+	use := p.files[file]
+	switch {
+	case use&what == 0:
+		return false
+	case use&notCut != 0:
+		return hour != f.cut
+	case use&onlyCut != 0:
+		return hour == f.cut
+	}
+	return true
+}
+
+// run folds sums and sessions side by side. Sessions go to emit, encoded, in no
+// useful order.
+func (f *fold) run(ctx context.Context, finish *accounting.Finisher, emit func(*schemas.Session) error) (*accounting.Statement, error) {
+	sums := accounting.NewSums(f.bounds, f.rules)
+	views := accounting.NewSums(f.bounds, f.rules)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return f.sums(ctx, sums) })
+	group.Go(func() error {
+		joiner := accounting.NewJoiner(f.bounds, finish, func(s *schemas.Session) error {
+			views.AddSession(s)
+			return emit(s)
+		})
+		if err := f.fragments(ctx, joiner.Add); err != nil {
+			return err
+		}
+		return joiner.Close()
+	})
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	sums.Join(views)
+	return sums.Statement()
+}
+
+// sums folds the sum rows.
+func (f *fold) sums(ctx context.Context, sums *accounting.Sums) error {
+	var row schemas.SumRow
+	for _, p := range f.packs {
+		for _, b := range p.index.Blocks {
+			if b.Kind != schemas.BlockSums || b.Tenant != f.tenant {
+				continue
+			}
+			err := eachRow(ctx, p.pack, b, func(encoded []byte) error {
+				if err := schemas.DecodeSumRow(encoded, &row); err != nil {
+					return err
+				}
+				if f.wants(p, row.File, row.Hour, useSums) {
+					sums.Add(&row)
+				}
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func eachRow(ctx context.Context, p *pack, b schemas.Block, visit func([]byte) error) error {
+	rows, err := p.rows(ctx, b)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for {
+		row, err := rows.Next()
+		if err == io.EOF {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		if err := visit(row); err != nil {
+			return err
+		}
+	}
+}
+
+// mergeWidth is how many runs are merged at once: each holds a decoder and its window.
+const mergeWidth = 64
+
+// fragments merges the fragments that matter and visits them in order. More
+// runs than mergeWidth are merged in rounds, through encrypted temporary files.
+func (f *fold) fragments(ctx context.Context, visit func(*schemas.Fragment) error) error {
+	var runs []opener
+	for _, p := range f.packs {
+		for _, b := range p.index.Blocks {
+			if b.Kind == schemas.BlockFragments && b.Tenant == f.tenant && f.bounds.WantsFragments(b.Day, b.Records) {
+				runs = append(runs, func() (*fragmentRun, error) { return f.openBlock(ctx, p, b) })
+			}
+		}
+	}
+	var spools []*crypto.Spool
+	defer func() {
+		for _, s := range spools {
+			s.Close()
+		}
+	}()
+	for len(runs) > mergeWidth {
+		spool, err := f.mergeToSpool(ctx, runs[:mergeWidth])
+		if err != nil {
+			return err
+		}
+		spools = append(spools, spool)
+		runs = append(runs[mergeWidth:], func() (*fragmentRun, error) { return openSpool(spool) })
+	}
+	return mergeRuns(ctx, runs, visit)
+}
+
+// opener opens a run of fragments when its turn has come.
+type opener func() (*fragmentRun, error)
+
+// fragmentRun is a sorted run of fragments.
+type fragmentRun struct {
+	rows *schemas.RowReader
+	want func(*schemas.Fragment) bool // nil: all
+}
+
+// Next fills f with the next fragment that is wanted.
+func (r *fragmentRun) Next(f *schemas.Fragment) error {
+	for {
+		row, err := r.rows.Next()
+		if err != nil {
+			return err
+		}
+		if err := schemas.DecodeFragment(row, f); err != nil {
+			return err
+		}
+		if r.want == nil || r.want(f) {
+			return nil
+		}
+	}
+}
+
+func (f *fold) openBlock(ctx context.Context, p *foldPack, b schemas.Block) (*fragmentRun, error) {
+	rows, err := p.rows(ctx, b)
+	if err != nil {
+		return nil, err
+	}
+	return &fragmentRun{rows, func(x *schemas.Fragment) bool { return f.wants(p, x.File, x.Hour, useFragments) }}, nil
+}
+
+func openSpool(s *crypto.Spool) (*fragmentRun, error) {
+	rows, err := schemas.NewRowReader(s.Reader())
+	if err != nil {
+		return nil, err
+	}
+	return &fragmentRun{rows: rows}, nil
+}
+
+func mergeRuns(ctx context.Context, open []opener, visit func(*schemas.Fragment) error) error {
+	runs := make([]accounting.FragmentReader, 0, len(open))
+	for _, o := range open {
+		run, err := o()
+		if err != nil {
+			return err
+		}
+		defer run.rows.Close()
+		runs = append(runs, run)
+	}
+	n := 0
+	return accounting.MergeFragments(runs, func(f *schemas.Fragment) error {
+		if n++; n%4096 == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return visit(f)
+	})
+}
+
+func (f *fold) mergeToSpool(ctx context.Context, runs []opener) (*crypto.Spool, error) {
+	spool, err := crypto.NewSpool(f.r.Temp)
+	if err != nil {
+		return nil, err
+	}
+	w := schemas.NewRowWriter(spool)
+	var row []byte
+	err = mergeRuns(ctx, runs, func(x *schemas.Fragment) error {
+		row = schemas.AppendFragment(row[:0], x)
+		return w.Write(row)
+	})
+	if cerr := w.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		spool.Close()
+		return nil, err
+	}
+	return spool, nil
+}

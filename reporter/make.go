@@ -1,0 +1,399 @@
+package reporter
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	kgzip "github.com/klauspost/compress/gzip"
+
+	"github.com/playmeter/playmeter/accounting"
+	"github.com/playmeter/playmeter/bucket"
+	"github.com/playmeter/playmeter/schemas"
+)
+
+// run is the making of one tenant's reports of a period.
+type run struct {
+	r      *Reporter
+	plan   *plan
+	tenant *Tenant
+	period schemas.Period
+	head   *schemas.Commit // nil: the first run
+	rules  accounting.Rules
+	result *TenantResult
+
+	bounds    accounting.Bounds
+	inputs    []input
+	catalog   *catalogView
+	name      string
+	commit    schemas.Commit
+	statement *accounting.Statement
+	sorted    *sorter // nil: the sessions are those of the head
+}
+
+// rulesOf are the rules of a period: those of its first run, else the configured ones.
+func rulesOf(head *schemas.Commit, configured accounting.Rules) (accounting.Rules, error) {
+	if head == nil {
+		return configured, nil
+	}
+	var rules accounting.Rules
+	if err := json.Unmarshal(head.Rules, &rules); err != nil {
+		return rules, fmt.Errorf("read the rules of commit %d of %s %s: %w", head.Number, head.Tenant, head.Period, err)
+	}
+	return rules, nil
+}
+
+// make runs the steps in order. Nothing that readers see changes before the commit.
+func (x *run) make(ctx context.Context) error {
+	if err := x.begin(ctx); err != nil || x.result.Note != "" {
+		return err
+	}
+	if err := x.collect(ctx); err != nil {
+		return err
+	}
+	close, err := x.r.cutHour(ctx, x.tenant.ID, x.bounds, x.inputs)
+	if err != nil {
+		return err
+	}
+	defer close()
+	if err := x.fold(ctx); err != nil {
+		return err
+	}
+	defer func() {
+		if x.sorted != nil {
+			x.sorted.close()
+		}
+	}()
+	if x.name, err = x.r.claim(ctx, x.tenant.ID, x.period, x.plan.asOf); err != nil {
+		return err
+	}
+	reports, err := x.writeReports(ctx)
+	if err != nil {
+		return err
+	}
+	manifest, err := x.writeManifest(ctx, reports)
+	if err != nil {
+		return err
+	}
+	return x.conclude(ctx, manifest)
+}
+
+// begin repairs what an earlier run left and finds out whether there is
+// anything to do.
+func (x *run) begin(ctx context.Context) error {
+	head, err := x.r.head(ctx, x.tenant.ID, x.period) // under the lease: it may have moved
+	if err != nil {
+		return err
+	}
+	if x.head = head; head != nil {
+		if err := x.r.publish(ctx, head); err != nil {
+			return err
+		}
+	}
+	if x.rules, err = rulesOf(head, x.rules); err != nil {
+		return err
+	}
+	for _, report := range schemas.Reports {
+		if len(x.tenant.Recipients[report]) == 0 {
+			x.result.Missing = append(x.result.Missing, report)
+		}
+	}
+	if len(x.result.Missing) == len(schemas.Reports) {
+		return fmt.Errorf("nobody could read them: add a recipient (an age or SSH public key; \"playmeter keygen\" makes one) under grants of tenant %s", x.tenant.ID)
+	}
+	for _, report := range x.result.Missing {
+		x.r.Log.Warn("report left out: no recipient is granted it", "tenant", x.tenant.ID, "report", report)
+	}
+	if !x.plan.asOf.After(x.period.Start()) {
+		return fmt.Errorf("the as-of %s is not after the month's start", x.plan.asOf.Format(time.RFC3339))
+	}
+	if head != nil && head.Current.State == StateFinal && x.plan.asOf.Format(time.RFC3339) >= head.Current.AsOf {
+		x.result.Run, x.result.State, x.result.Current = head.Current.Run, StateFinal, true
+		x.result.Note = "the month is final since run " + head.Current.Run + "; its reports stay as they are"
+	}
+	return nil
+}
+
+// collect pins the inputs and works out what the results depend on.
+func (x *run) collect(ctx context.Context) (err error) {
+	x.bounds = accounting.NewBounds(x.period, x.plan.asOf, x.rules.Idle)
+	prior, err := x.priorInputs(ctx)
+	if err != nil {
+		return err
+	}
+	if x.inputs, err = x.r.inputs(x.tenant.ID, x.bounds, prior, x.plan.files, x.plan.shelf); err != nil {
+		return err
+	}
+	if x.catalog, err = x.r.loadCatalog(ctx, x.tenant.ID, x.bounds); err != nil {
+		return err
+	}
+	rules, err := json.Marshal(x.rules)
+	if err != nil {
+		return err
+	}
+	x.commit = schemas.Commit{Tenant: x.tenant.ID, Period: x.period, Rules: rules}
+	if x.head != nil {
+		x.commit.Parent = x.head.Number
+	}
+	x.commit.Statement = digestOf("statement", fmt.Sprint(schemas.TallyFormat), x.period.String(), inputsDigest(x.inputs), x.rules.Digest(), x.divided())
+	x.commit.SessionsKey = digestOf("sessions", x.commit.Statement, x.catalog.digest, x.r.Agents.Digest(), x.r.Geo.Name())
+	return nil
+}
+
+func digestOf(parts ...string) string {
+	h := sha256.New()
+	for _, p := range parts {
+		fmt.Fprintf(h, "%d:%s", len(p), p)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// divided is the as-of where rows lie at or after it, else empty: then the
+// statement does not depend on it.
+func (x *run) divided() string {
+	for _, in := range x.inputs {
+		for _, h := range in.at.info().Tenants[x.tenant.ID].Hours {
+			if x.bounds.Holds(h.Hour) && h.Last >= x.bounds.AsOf {
+				return fmt.Sprint(x.bounds.AsOf)
+			}
+		}
+	}
+	return ""
+}
+
+func (x *run) priorInputs(ctx context.Context) ([]schemas.Input, error) {
+	if x.head == nil {
+		return nil, nil
+	}
+	packed, _, err := x.r.Buckets.Metering.Get(ctx, x.head.Inputs, "", maxSmall)
+	if err != nil {
+		return nil, err
+	}
+	return schemas.ParseInputs(packed)
+}
+
+// fold makes statement and sessions, or takes them over from the run before
+// where nothing that they depend on has changed.
+func (x *run) fold(ctx context.Context) error {
+	if x.head != nil && x.head.SessionsKey == x.commit.SessionsKey && x.sessionsStand() {
+		if s, err := x.r.readStatement(ctx, x.head); err == nil {
+			x.statement = s
+			x.commit.Sessions, x.commit.SessionRows = x.head.Sessions, x.head.SessionRows
+			return nil
+		} else if !errors.Is(err, bucket.ErrNotExist) {
+			x.r.Log.Warn("the stored statement could not be read; it is folded again", "tenant", x.tenant.ID, "err", err)
+		}
+	}
+	x.r.progress(Progress{Stage: "fold", Tenant: x.tenant.ID, Total: int64(len(x.inputs)), Unit: "files"})
+	x.sorted = newSorter(x.r.Temp)
+	finish := &accounting.Finisher{Facts: x.catalog.holdings.Facts(), Agents: x.r.Agents, Geo: x.r.Geo}
+	f := x.r.newFold(x.tenant.ID, x.bounds, x.rules, x.inputs)
+	var err error
+	if x.statement, err = f.run(ctx, finish, x.sorted.add); err != nil {
+		return err
+	}
+	x.commit.SessionRows = x.sorted.rows
+	return x.r.storeStatement(ctx, &x.commit, x.statement)
+}
+
+// sessionsStand tells whether the head's sessions report serves the tenant as it is.
+func (x *run) sessionsStand() bool {
+	p := x.head.Run.Report(schemas.ReportSessions)
+	if len(x.tenant.Recipients[schemas.ReportSessions]) == 0 {
+		return true
+	}
+	return p != nil && sameSeal(p, x.tenant)
+}
+
+func (x *run) job(report schemas.Report) reportJob {
+	j := reportJob{report: report, folder: schemas.ReportFolder(x.tenant.ID, x.period), run: x.name, tenant: x.tenant}
+	if x.head != nil {
+		j.previous = x.head.Run.Report(report)
+	}
+	return j
+}
+
+// writeReports writes what the tenant is granted, sessions first: they are the longer.
+func (x *run) writeReports(ctx context.Context) ([]schemas.ManifestReport, error) {
+	var reports []schemas.ManifestReport
+	if len(x.tenant.Recipients[schemas.ReportUsage]) > 0 {
+		m, err := x.writeUsage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		reports = append(reports, m)
+	}
+	m, err := x.writeSessions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if m != nil {
+		reports = append(reports, *m)
+	}
+	return reports, nil
+}
+
+func (x *run) writeUsage(ctx context.Context) (schemas.ManifestReport, error) {
+	j := x.job(schemas.ReportUsage)
+	s, err := x.r.openReport(ctx, j)
+	if err != nil {
+		return schemas.ManifestReport{}, err
+	}
+	u := accounting.UsageReport{TenantID: x.tenant.ID, Name: x.tenant.Name, Statement: x.statement, Holdings: x.catalog.holdings, Guard: x.rules.CSVGuard}
+	columns, rows, err := u.Write(s)
+	if err != nil {
+		s.abandon(err)
+		return schemas.ManifestReport{}, err
+	}
+	return x.r.closeReport(s, j, columns, rows)
+}
+
+// writeSessions streams the sessions, in order, to the metering bucket and,
+// where somebody may read it, to the report.
+func (x *run) writeSessions(ctx context.Context) (*schemas.ManifestReport, error) {
+	j := x.job(schemas.ReportSessions)
+	granted := len(x.tenant.Recipients[schemas.ReportSessions]) > 0
+	if x.sorted == nil {
+		if !granted {
+			return nil, nil
+		}
+		return j.previous, nil
+	}
+	var s *sink
+	var err error
+	out := io.Discard
+	if granted {
+		if s, err = x.r.openReport(ctx, j); err != nil {
+			return nil, err
+		}
+		out = s
+	}
+	if err := x.streamSessions(ctx, out); err != nil {
+		if s != nil {
+			s.abandon(err)
+		}
+		return nil, err
+	}
+	if s == nil {
+		return nil, nil
+	}
+	m, err := x.r.closeReport(s, j, schemas.SessionColumns, x.sorted.rows)
+	return &m, err
+}
+
+func (x *run) streamSessions(ctx context.Context, out io.Writer) error {
+	days := &dayStore{r: x.r, ctx: ctx, tenant: x.tenant.ID, period: x.period, known: make(map[string]bool), day: -1}
+	if x.head != nil {
+		for _, o := range x.head.Sessions {
+			days.known[o.Name] = true
+		}
+	}
+	csv := schemas.SessionWriter{Guard: x.rules.CSVGuard}
+	buf := schemas.AppendHeader(nil, schemas.SessionColumns)
+	var session schemas.Session
+	done := int64(0)
+	err := x.sorted.each(func(encoded []byte) error {
+		if err := schemas.DecodeSession(encoded, &session); err != nil {
+			return err
+		}
+		if err := days.add(&session, encoded); err != nil {
+			return err
+		}
+		if buf = csv.Append(buf, &session); len(buf) > 64<<10 {
+			if _, err := out.Write(buf); err != nil {
+				return err
+			}
+			buf = buf[:0]
+		}
+		if done++; done%50_000 == 0 {
+			x.r.progress(Progress{Stage: "write", Tenant: x.tenant.ID, Done: done, Total: x.sorted.rows, Unit: "sessions"})
+			return ctx.Err()
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if _, err := out.Write(buf); err != nil {
+		return err
+	}
+	if err := days.store(); err != nil {
+		return err
+	}
+	x.commit.Sessions = days.objects
+	return nil
+}
+
+// conclude commits the run and makes it visible.
+func (x *run) conclude(ctx context.Context, manifest *schemas.Manifest) error {
+	all, err := inputLines(x.inputs, true)
+	if err != nil {
+		return err
+	}
+	sum := sha256.Sum256(all)
+	x.commit.Inputs = schemas.InputsName(x.tenant.ID, x.period, hex.EncodeToString(sum[:16]))
+	if x.head == nil || x.head.Inputs != x.commit.Inputs {
+		if _, err := x.r.Buckets.Metering.PutBytes(ctx, x.commit.Inputs, schemas.PackInputs(all)); err != nil {
+			return err
+		}
+	}
+	x.commit.Current = x.commit.Run
+	if x.head != nil && x.head.Current.AsOf > x.commit.Run.AsOf {
+		x.commit.Current = x.head.Current
+		x.result.Note = "stored under runs/; the stable names stay on run " + x.head.Current.Run + ", whose as-of is later"
+	}
+	if err := x.r.commit(ctx, &x.commit); err != nil {
+		return err
+	}
+	x.result.Run, x.result.State, x.result.Manifest = x.name, manifest.State, manifest
+	x.result.Current = x.commit.Current.Run == x.name
+	if err := x.r.publish(ctx, &x.commit); err != nil {
+		return fmt.Errorf("run %s is committed, but its stable names could not be written; the next run does it: %w", x.name, err)
+	}
+	x.r.tidy(ctx, x.head, &x.commit)
+	return nil
+}
+
+// tidy removes what only the commit before needed; what stays by accident is no harm.
+func (r *Reporter) tidy(ctx context.Context, old, now *schemas.Commit) {
+	if old == nil {
+		return
+	}
+	var stale []string
+	if old.Statement != now.Statement {
+		stale = append(stale, schemas.StatementName(old.Tenant, old.Period, old.Statement))
+	}
+	for _, o := range old.Sessions {
+		if !slices.ContainsFunc(now.Sessions, func(n schemas.SessionObject) bool { return n.Name == o.Name }) {
+			stale = append(stale, o.Name)
+		}
+	}
+	for _, key := range stale {
+		if err := r.Buckets.Metering.Delete(ctx, key); err != nil {
+			r.Log.Warn("a superseded object could not be removed", "object", key, "err", err)
+		}
+	}
+}
+
+// gzipped is b as one gzip member, the same for the same bytes.
+func gzipped(b []byte) []byte {
+	var out bytes.Buffer
+	w, err := kgzip.NewWriterLevel(&out, kgzip.BestCompression)
+	if err != nil {
+		panic(err) // cannot happen: the level is a constant
+	}
+	if _, err := w.Write(b); err != nil {
+		panic(err) // cannot happen: a buffer takes all
+	}
+	if err := w.Close(); err != nil {
+		panic(err) // likewise
+	}
+	return out.Bytes()
+}

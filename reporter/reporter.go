@@ -1,0 +1,103 @@
+package reporter
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/playmeter/playmeter/accounting"
+	"github.com/playmeter/playmeter/accounting/enrichment"
+	"github.com/playmeter/playmeter/bucket"
+	"github.com/playmeter/playmeter/crypto"
+	"github.com/playmeter/playmeter/schemas"
+)
+
+// Tenant is whom reports are made for.
+type Tenant struct {
+	ID          schemas.Tenant
+	Name        string
+	Schedule    string // robfig/cron, UTC
+	Recipients  map[schemas.Report][]crypto.Recipient
+	Compression schemas.Compression
+	// Rules take effect with the first run of a period (SPEC 6).
+	Rules accounting.Rules
+}
+
+// Buckets are the four buckets of an installation.
+type Buckets struct {
+	Usage, Catalog, Metering, Reporting *bucket.Bucket
+}
+
+// Reporter makes reports. Its fields are set before first use and not changed
+// afterwards.
+type Reporter struct {
+	Store   *bucket.Store
+	Buckets Buckets
+	Tenants []Tenant
+	Agents  *enrichment.UserAgents
+	Geo     *enrichment.Geo
+	Grace   time.Duration // how long a month stays open after its end
+	Version string        // of the software
+	Temp    string        // folder for temporary files, which are encrypted
+	Workers int           // files tallied at once
+	Log     *slog.Logger
+	Now     func() time.Time
+
+	// Progress, if set, is told how far the work is. It may be called from
+	// several goroutines.
+	Progress func(Progress)
+}
+
+// Progress is how far a stage of a run is.
+type Progress struct {
+	Stage  string         // tally, fold, write
+	Tenant schemas.Tenant // empty for tally
+	Done   int64
+	Total  int64 // 0: not known
+	Unit   string
+}
+
+func (r *Reporter) progress(p Progress) {
+	if r.Progress != nil {
+		r.Progress(p)
+	}
+}
+
+// Prepare makes sure that the buckets exist.
+func (r *Reporter) Prepare(ctx context.Context) error {
+	for _, b := range []*bucket.Bucket{r.Buckets.Usage, r.Buckets.Catalog, r.Buckets.Metering, r.Buckets.Reporting} {
+		if err := b.Ensure(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Tenant finds a configured tenant.
+func (r *Reporter) Tenant(id schemas.Tenant) (Tenant, error) {
+	for _, t := range r.Tenants {
+		if t.ID == id {
+			return t, nil
+		}
+	}
+	return Tenant{}, fmt.Errorf("tenant %q is not configured: add it under tenants", id)
+}
+
+// State is how far a month is (SPEC 6).
+func (r *Reporter) State(p schemas.Period, asOf time.Time) string {
+	switch {
+	case asOf.Before(p.End()):
+		return StateOpen
+	case asOf.Before(p.End().Add(r.Grace)):
+		return StateClosing
+	}
+	return StateFinal
+}
+
+// The states of a month.
+const (
+	StateOpen    = "open"
+	StateClosing = "closing"
+	StateFinal   = "final"
+)

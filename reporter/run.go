@@ -1,0 +1,208 @@
+package reporter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/playmeter/playmeter/accounting"
+	"github.com/playmeter/playmeter/bucket"
+	"github.com/playmeter/playmeter/schemas"
+)
+
+// RunOptions say which reports to make.
+type RunOptions struct {
+	Period  schemas.Period   // zero: the month of the as-of
+	Tenants []schemas.Tenant // none: all that are configured
+	AsOf    time.Time        // zero: now
+}
+
+// Result is what a run came to.
+type Result struct {
+	Tenants []TenantResult `json:"tenants"`
+	Aside   []Aside        `json:"set_aside"`
+	Files   int            `json:"files"`   // in the usage bucket
+	Counted int            `json:"counted"` // tallied by this run
+}
+
+// TenantResult is one tenant's part of it.
+type TenantResult struct {
+	Tenant   schemas.Tenant    `json:"tenant"`
+	Period   schemas.Period    `json:"period"`
+	Run      string            `json:"run,omitempty"`
+	State    string            `json:"state,omitempty"`
+	Folder   string            `json:"folder,omitempty"`
+	Manifest *schemas.Manifest `json:"manifest,omitempty"`
+	Current  bool              `json:"current"`           // the stable names show it
+	Missing  []schemas.Report  `json:"missing,omitempty"` // reports without recipients
+	Note     string            `json:"note,omitempty"`
+	Err      error             `json:"-"`
+	Error    string            `json:"error,omitempty"`
+}
+
+// Rejected is how many rows were rejected.
+func (t *TenantResult) Rejected() int64 {
+	n := int64(0)
+	if t.Manifest != nil {
+		for _, count := range t.Manifest.Events.Rejected {
+			n += count
+		}
+	}
+	return n
+}
+
+// Err joins what went wrong for the tenants.
+func (r *Result) Err() error {
+	var errs []error
+	for i := range r.Tenants {
+		if r.Tenants[i].Err != nil {
+			errs = append(errs, r.Tenants[i].Err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// plan is what a run knows of the usage bucket, shared by its tenants.
+type plan struct {
+	files  []bucket.Info
+	shelf  *shelf
+	asides []Aside
+	asOf   time.Time
+}
+
+// Run makes the reports of one month for the tenants asked for. The usage bucket is
+// listed once for all of them. A tenant that fails does not keep the others from
+// theirs: see Result.Err. An error is returned where nothing could be done.
+func (r *Reporter) Run(ctx context.Context, o RunOptions) (*Result, error) {
+	if o.AsOf.IsZero() {
+		o.AsOf = r.Now()
+	}
+	o.AsOf = o.AsOf.UTC().Truncate(time.Second)
+	if o.Period.IsZero() {
+		o.Period = schemas.PeriodOf(o.AsOf)
+	}
+	tenants, err := r.choose(o.Tenants)
+	if err != nil {
+		return nil, err
+	}
+	p := &plan{asOf: o.AsOf}
+	if p.files, err = r.listUsage(ctx); err != nil {
+		return nil, err
+	}
+	if p.shelf, err = r.loadShelf(ctx, nil); err != nil {
+		return nil, err
+	}
+	result := &Result{Files: len(p.files)}
+	heads, rules, err := r.heads(ctx, tenants, o.Period)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.tallyAll(ctx, p, rules, result); err != nil {
+		return nil, err
+	}
+	for i := range tenants {
+		result.Tenants = append(result.Tenants, r.runTenant(ctx, p, &tenants[i], o.Period, heads[i], rules[i]))
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return result, nil
+}
+
+// choose finds the tenants asked for.
+func (r *Reporter) choose(ids []schemas.Tenant) ([]Tenant, error) {
+	if len(ids) == 0 {
+		if len(r.Tenants) == 0 {
+			return nil, errors.New("no tenant is configured: add one under tenants")
+		}
+		return r.Tenants, nil
+	}
+	var out []Tenant
+	for _, id := range ids {
+		t, err := r.Tenant(id)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, t)
+	}
+	return out, nil
+}
+
+// heads reads each tenant's newest commit, and the rules that it fixed.
+func (r *Reporter) heads(ctx context.Context, tenants []Tenant, period schemas.Period) ([]*schemas.Commit, []accounting.Rules, error) {
+	heads := make([]*schemas.Commit, len(tenants))
+	rules := make([]accounting.Rules, len(tenants))
+	for i, t := range tenants {
+		var err error
+		if heads[i], err = r.head(ctx, t.ID, period); err != nil {
+			return nil, nil, err
+		}
+		if rules[i], err = rulesOf(heads[i], t.Rules); err != nil {
+			return nil, nil, err
+		}
+	}
+	return heads, rules, nil
+}
+
+// tallyAll brings the tallies up to date, once for each pair of idle times in
+// use, and notes which files are set aside.
+func (r *Reporter) tallyAll(ctx context.Context, p *plan, rules []accounting.Rules, result *Result) error {
+	before := len(p.shelf.byName)
+	done := make(map[accounting.Idle]bool)
+	aside := make(map[string]bool)
+	note := func(a Aside) {
+		if !aside[a.Key] {
+			aside[a.Key] = true
+			p.asides = append(p.asides, a)
+		}
+	}
+	for _, rule := range rules {
+		if done[rule.Idle] {
+			continue
+		}
+		done[rule.Idle] = true
+		asides, err := r.tallies(ctx, p.files, rule.Idle, p.shelf)
+		if err != nil {
+			return err
+		}
+		for _, a := range asides {
+			note(a)
+		}
+		for _, f := range p.files {
+			if at, ok := p.shelf.find(tallyName(f, rule.Idle)); ok && at.info().Unreadable != "" {
+				note(Aside{f.Key, f.ETag, at.info().Unreadable})
+			}
+		}
+	}
+	result.Aside, result.Counted = p.asides, len(p.shelf.byName)-before
+	return nil
+}
+
+// runTenant makes one tenant's reports and wraps what came of it.
+func (r *Reporter) runTenant(ctx context.Context, p *plan, t *Tenant, period schemas.Period, head *schemas.Commit, rules accounting.Rules) TenantResult {
+	result := TenantResult{Tenant: t.ID, Period: period, Folder: schemas.ReportFolder(t.ID, period)}
+	began := r.Now()
+	err := r.leased(ctx, t.ID, period, func() error {
+		run := &run{r: r, plan: p, tenant: t, period: period, head: head, rules: rules, result: &result}
+		return run.make(ctx)
+	})
+	if err != nil {
+		result.Err = fmt.Errorf("reports of %s for %s: %w", t.ID, period, err)
+		result.Error = result.Err.Error()
+		r.Log.Error("run failed", "tenant", t.ID, "month", period.String(), "took", r.Now().Sub(began), "err", err)
+		return result
+	}
+	r.Log.Info("run done", "tenant", t.ID, "month", period.String(), "run", result.Run, "state", result.State, "note", result.Note, "took", r.Now().Sub(began))
+	return result
+}
+
+// leased runs do under the lease of the tenant's period.
+func (r *Reporter) leased(ctx context.Context, tenant schemas.Tenant, period schemas.Period, do func() error) error {
+	l, err := r.acquire(ctx, tenant, period)
+	if err != nil {
+		return err
+	}
+	defer l.release()
+	return do()
+}

@@ -1,0 +1,126 @@
+package reporter
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/robfig/cron/v3"
+
+	"github.com/playmeter/playmeter/schemas"
+)
+
+// CheckSchedule tells whether a schedule can be kept: five fields of cron, or
+// @hourly, @daily, @every 10m and the like, in UTC.
+func CheckSchedule(spec string) error {
+	_, err := parseSchedule(spec)
+	return err
+}
+
+func parseSchedule(spec string) (cron.Schedule, error) {
+	s, err := cron.ParseStandard(spec)
+	if err != nil {
+		return nil, fmt.Errorf("schedule %q: write it like \"17 * * * *\" (minute, hour, day, month, weekday), @hourly, @daily or @every 10m: %v", spec, err)
+	}
+	if s.Next(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)).IsZero() {
+		return nil, fmt.Errorf("schedule %q: it never comes", spec)
+	}
+	return s, nil
+}
+
+// NextRuns lists a schedule's next n times after now, in UTC.
+func NextRuns(spec string, now time.Time, n int) ([]time.Time, error) {
+	s, err := parseSchedule(spec)
+	if err != nil {
+		return nil, err
+	}
+	var out []time.Time
+	for t := now.UTC(); len(out) < n; {
+		if t = s.Next(t); t.IsZero() {
+			break
+		}
+		out = append(out, t)
+	}
+	return out, nil
+}
+
+// DuePeriods are the months that a scheduled run at now makes: the one that now
+// lies in and, until it is final, the one before.
+func DuePeriods(now time.Time, grace time.Duration) []schemas.Period {
+	this := schemas.PeriodOf(now)
+	last := this.Previous()
+	// One more run after the grace time is what makes the month final; a run whose month is
+	// final already ends at once.
+	if now.Before(last.End().Add(grace + finalWindow)) {
+		return []schemas.Period{last, this}
+	}
+	return []schemas.Period{this}
+}
+
+// finalWindow is how long after the grace time a scheduled run still looks at the month
+// before, so that it becomes final also where the daemon was down meanwhile.
+const finalWindow = 14 * 24 * time.Hour
+
+// Serve keeps the schedules of all tenants until ctx ends, then waits for the
+// run in flight, which ends cleanly: between two steps, before its commit or after it.
+func (r *Reporter) Serve(ctx context.Context) error {
+	bySpec := make(map[string][]schemas.Tenant)
+	for _, t := range r.Tenants {
+		bySpec[t.Schedule] = append(bySpec[t.Schedule], t.ID)
+	}
+	// Recover stands inside SkipIfStillRunning: the other way round one panic
+	// would keep the token, and the job would never run again.
+	logger := cronLog{r.Log}
+	c := cron.New(cron.WithLocation(time.UTC), cron.WithLogger(logger),
+		cron.WithChain(cron.SkipIfStillRunning(logger), cron.Recover(logger)))
+	one := make(chan struct{}, 1) // runs of different schedules take turns
+	for _, spec := range slices.Sorted(maps.Keys(bySpec)) {
+		schedule, err := parseSchedule(spec)
+		if err != nil {
+			return err
+		}
+		tenants := bySpec[spec]
+		c.Schedule(schedule, cron.FuncJob(func() {
+			select {
+			case one <- struct{}{}:
+				defer func() { <-one }()
+				r.scheduled(ctx, tenants)
+			case <-ctx.Done():
+			}
+		}))
+	}
+	c.Start()
+	<-ctx.Done()
+	<-c.Stop().Done()
+	return nil
+}
+
+// scheduled is one run by the clock.
+func (r *Reporter) scheduled(ctx context.Context, tenants []schemas.Tenant) {
+	now := r.Now()
+	for _, period := range DuePeriods(now, r.Grace) {
+		if ctx.Err() != nil {
+			return
+		}
+		result, err := r.Run(ctx, RunOptions{Period: period, Tenants: tenants, AsOf: now})
+		switch {
+		case ctx.Err() != nil:
+			r.Log.Info("run abandoned: the daemon stops; the next run makes up for it", "month", period.String())
+		case err != nil:
+			r.Log.Error("scheduled run failed", "month", period.String(), "err", err)
+		default:
+			r.Log.Info("scheduled run done", "month", period.String(), "tenants", len(result.Tenants), "files", result.Files, "counted", result.Counted, "set_aside", len(result.Aside))
+		}
+	}
+}
+
+// cronLog hands cron's messages to our log.
+type cronLog struct{ log *slog.Logger }
+
+func (l cronLog) Info(msg string, kv ...any) { l.log.Debug("schedule: "+msg, kv...) }
+func (l cronLog) Error(err error, msg string, kv ...any) {
+	l.log.Error("schedule: "+msg, append(kv, "err", err)...)
+}

@@ -1,0 +1,135 @@
+package schemas
+
+import (
+	"bytes"
+	"time"
+)
+
+// CSV cells (SPEC 4): UTF-8, LF, quoted if and only if they hold a comma, a quote, CR or LF.
+
+// AppendCell appends a text as a cell.
+func AppendCell(b, text []byte) []byte {
+	if bytes.IndexAny(text, ",\"\r\n") < 0 {
+		return append(b, text...)
+	}
+	b = append(b, '"')
+	for _, c := range text {
+		if c == '"' {
+			b = append(b, '"')
+		}
+		b = append(b, c)
+	}
+	return append(b, '"')
+}
+
+// AppendFreeText appends a text that people wrote; guarded, a spreadsheet will not take it
+// for a formula (R16).
+func AppendFreeText(b, text []byte, guard bool) []byte {
+	return appendGuarded(b, text, guard, "=+-@\t\r")
+}
+
+// AppendID appends an identifier; guarded against formulas, but an id that begins
+// with + or - stays joinable.
+func AppendID(b, text []byte, guard bool) []byte { return appendGuarded(b, text, guard, "=@\t\r") }
+
+func appendGuarded(b, text []byte, guard bool, formula string) []byte {
+	if guard && len(text) > 0 && bytes.IndexByte([]byte(formula), text[0]) >= 0 {
+		text = append([]byte{'\''}, text...)
+	}
+	return AppendCell(b, text)
+}
+
+// AppendHeader appends the header row.
+func AppendHeader(b []byte, columns []string) []byte {
+	for i, c := range columns {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = AppendCell(b, []byte(c))
+	}
+	return append(b, '\n')
+}
+
+// SessionColumns are the columns of the sessions report (SPEC 5).
+var SessionColumns = []string{
+	"auth_identity", "auth_addr", "auth_email", "client_ip", "client_location", "client_city", "client_country", "client_region",
+	"platform", "OS", "referrer", "id", "ip_title_id", "title", "view_date", "view_start", "duration_secs", "watched_secs", "pct_watched",
+	"session_id", "object_id", "offering", "playout_format", "protocol", "user_id", "user_agent", "bytes", "audio_secs", "requests",
+	"errors", "view_end", "node_id", "node_host", "node_ip", "device",
+}
+
+// SessionWriter writes rows of the sessions report.
+type SessionWriter struct {
+	Guard bool
+	date  datePrefix
+}
+
+// datePrefix formats instants; most rows share the day of the row before.
+type datePrefix struct {
+	day  Day
+	text string
+}
+
+func (d *datePrefix) append(b []byte, day Day) []byte {
+	if d.text == "" || d.day != day {
+		d.day, d.text = day, day.String()
+	}
+	return append(b, d.text...)
+}
+
+// Append appends one row.
+func (w *SessionWriter) Append(b []byte, s *Session) []byte {
+	id := func(text []byte) { b = append(AppendID(b, text, w.Guard), ',') }
+	free := func(text []byte) { b = append(AppendFreeText(b, text, w.Guard), ',') }
+	id(s.Fields[FieldAuthIdentity])
+	id(s.Fields[FieldAuthAddr])
+	free(s.Fields[FieldAuthEmail])
+	id(s.Fields[FieldClientIP])
+	id(s.Fields[FieldNodeRegion])
+	free(s.Fields[FieldClientCity])
+	id(s.Fields[FieldClientCountry])
+	free(s.Fields[FieldClientRegion])
+	id(s.Platform)
+	id(s.OS)
+	free(s.Fields[FieldReferrer])
+	id(s.Fields[FieldVersion])
+	free(s.TitleID)
+	free(s.Title)
+	b = append(w.date.append(b, DayOf(s.Start)), ',')
+	b = append(appendClock(b, s.Start), ',')
+	if s.Duration != None {
+		b = SumOf(s.Duration).AppendMicros(b)
+	}
+	b = append(b, ',')
+	b = append(s.Watched().AppendMicros(b), ',')
+	if s.Percent != None {
+		b = SumOf(s.Percent * 10_000).AppendMicros(b)
+	}
+	b = append(b, ',')
+	id(s.SessionID)
+	id(s.Object)
+	id(s.Fields[FieldOffering])
+	id(s.Fields[FieldFormat])
+	id(s.Fields[FieldProtocol])
+	id(s.Fields[FieldUser])
+	free(s.Fields[FieldUserAgent])
+	b = append(s.Bytes.Append(b), ',')
+	b = append(s.Audio.AppendMicros(b), ',')
+	b = append(SumOf(s.Requests).Append(b), ',')
+	b = append(SumOf(s.Errors).Append(b), ',')
+	b = append(w.date.append(b, DayOf(s.End)), 'T')
+	b = append(appendClock(b, s.End), ',')
+	id(s.Fields[FieldNode])
+	id(s.Fields[FieldNodeHost])
+	id(s.Fields[FieldNodeIP])
+	b = AppendID(b, s.Device, w.Guard)
+	return append(b, '\n')
+}
+
+// appendClock appends HH:MM:SS.mmmZ, cut to the millisecond.
+func appendClock(b []byte, ns int64) []byte {
+	ms := (ns - DayOf(ns).Start()) / int64(time.Millisecond)
+	h, m, s, ms := ms/3_600_000, ms/60_000%60, ms/1000%60, ms%1000
+	return append(b, byte('0'+h/10), byte('0'+h%10), ':', byte('0'+m/10), byte('0'+m%10), ':', byte('0'+s/10), byte('0'+s%10),
+		'.', byte('0'+ms/100), byte('0'+ms/10%10), byte('0'+ms%10), 'Z')
+}

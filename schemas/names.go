@@ -1,0 +1,159 @@
+package schemas
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Stamp is how an instant looks in a name: UTC, to the second, without colons.
+const Stamp = "2006-01-02T15-04-05Z"
+
+// The folders of the metering bucket.
+const (
+	PrefixPacks      = "packs/"
+	PrefixCommits    = "commits/"
+	PrefixInputs     = "inputs/"
+	PrefixStatements = "statements/"
+	PrefixSessions   = "sessions/"
+	PrefixLeases     = "leases/"
+	PrefixClaims     = "claims/"
+)
+
+// PackName names a pack by the digest of its content, fanned out so that no
+// folder grows flat.
+func PackName(digest string) string { return PrefixPacks + digest[:2] + "/" + digest + ".pack" }
+
+func monthFolder(prefix string, t Tenant, p Period) string {
+	return prefix + string(t) + "/" + p.String() + "/"
+}
+
+// CommitFolder holds the commits of a tenant's period.
+func CommitFolder(t Tenant, p Period) string { return monthFolder(PrefixCommits, t, p) }
+
+// CommitName names commit n; names sort as numbers do.
+func CommitName(t Tenant, p Period, n int64) string {
+	return fmt.Sprintf("%s%08d.json", CommitFolder(t, p), n)
+}
+
+// ParseNumber reads the number off the name of a commit or a lease.
+func ParseNumber(key string) (int64, bool) {
+	base := key[strings.LastIndexByte(key, '/')+1:]
+	var n int64
+	if _, err := fmt.Sscanf(base, "%d.json", &n); err != nil || fmt.Sprintf("%08d.json", n) != base {
+		return 0, false
+	}
+	return n, true
+}
+
+// LeaseFolder holds the leases of a tenant's period.
+func LeaseFolder(t Tenant, p Period) string { return monthFolder(PrefixLeases, t, p) }
+
+// LeaseName names lease n.
+func LeaseName(t Tenant, p Period, n int64) string {
+	return fmt.Sprintf("%s%08d.json", LeaseFolder(t, p), n)
+}
+
+// ClaimName names what makes a run's name taken.
+func ClaimName(t Tenant, p Period, run string) string {
+	return monthFolder(PrefixClaims, t, p) + run + ".json"
+}
+
+// InputsName names a list of tallies by its digest.
+func InputsName(t Tenant, p Period, digest string) string {
+	return monthFolder(PrefixInputs, t, p) + digest + ".ndjson.zst"
+}
+
+// StatementName names a folded statement by the digest of what it depends on.
+func StatementName(t Tenant, p Period, digest string) string {
+	return monthFolder(PrefixStatements, t, p) + digest + ".json.zst"
+}
+
+// SessionsName names a part of the finished sessions that began on a day by the digest
+// of its rows.
+func SessionsName(t Tenant, p Period, day Day, part int, digest string) string {
+	return fmt.Sprintf("%s%s/%04d-%s.parquet", monthFolder(PrefixSessions, t, p), day, part, digest)
+}
+
+// Report is one of the two reports.
+type Report string
+
+// The reports.
+const (
+	ReportUsage    Report = "usage"
+	ReportSessions Report = "sessions"
+)
+
+// Reports lists them in the order of manifests.
+var Reports = []Report{ReportUsage, ReportSessions}
+
+// Compression is how a report is packed before it is sealed.
+type Compression string
+
+// The compressions.
+const (
+	CompressGzip Compression = "gzip"
+	CompressZstd Compression = "zstd"
+	CompressNone Compression = "none"
+)
+
+// Compressions lists them, the default first.
+var Compressions = []Compression{CompressGzip, CompressZstd, CompressNone}
+
+// Suffix is what the compression adds to a report's name.
+func (c Compression) Suffix() string {
+	return map[Compression]string{CompressGzip: ".gz", CompressZstd: ".zst"}[c]
+}
+
+// ReportFile is a report's file name, such as usage.csv.gz.age.
+func ReportFile(r Report, c Compression) string { return string(r) + ".csv" + c.Suffix() + ".age" }
+
+// CompressionOf reads the compression off a report's name.
+func CompressionOf(name string) (Compression, error) {
+	for _, c := range Compressions {
+		if strings.HasSuffix(name, ".csv"+c.Suffix()+".age") {
+			return c, nil
+		}
+	}
+	return "", fmt.Errorf("%q is not the name of a report", name)
+}
+
+// Files beside the reports.
+const (
+	ManifestFile = "manifest.json"
+	InputsFile   = "inputs.ndjson.gz"
+)
+
+// ReportFolder holds everything about a tenant's period in the Reporting bucket.
+func ReportFolder(t Tenant, p Period) string { return string(t) + "/" + p.String() + "/" }
+
+// RunFolder holds the files of a run, relative to ReportFolder.
+func RunFolder(run string) string { return "runs/" + run + "/" }
+
+// RunName names a run by its as-of; attempt 1 has no number.
+func RunName(asOf time.Time, attempt int) string {
+	name := asOf.UTC().Format(Stamp)
+	if attempt > 1 {
+		name += fmt.Sprintf("-%d", attempt)
+	}
+	return name
+}
+
+// CatalogName names a tenant's catalog snapshot.
+func CatalogName(t Tenant, at time.Time, ending string) string {
+	return string(t) + "/" + at.UTC().Format(Stamp) + ending
+}
+
+// ParseCatalogName reads tenant and instant off a snapshot's name.
+func ParseCatalogName(key string) (Tenant, time.Time, bool) {
+	tenant, rest, ok := strings.Cut(key, "/")
+	stamp, ending, dot := strings.Cut(rest, ".")
+	if !ok || !dot || (ending != "parquet" && ending != "ndjson" && ending != "ndjson.gz" && ending != "ndjson.zst") {
+		return "", time.Time{}, false
+	}
+	at, err := time.Parse(Stamp, stamp)
+	if _, bad := ParseTenant(tenant); err != nil || bad != nil {
+		return "", time.Time{}, false
+	}
+	return Tenant(tenant), at, true
+}
