@@ -202,7 +202,7 @@ func (p *part) writeTenantHour(key tenantKey, th *tenantHour) {
 	write := func(m schemas.Measure, codec string, node uint32, count, bytes int64) {
 		if count > 0 {
 			p.rows.addSum(tenant, &schemas.SumRow{Hour: key.hour, File: p.file, Measure: m, Codec: []byte(codec),
-				Object: []byte(p.dict.Text(node)), Count: count, Bytes: bytes})
+				Object: p.dict.Bytes(node), Count: count, Bytes: bytes})
 		}
 	}
 	write(schemas.MeasureRead, "", 0, th.read, 0)
@@ -219,7 +219,7 @@ func (p *part) writeTenantHour(key tenantKey, th *tenantHour) {
 		write(schemas.MeasureNodeEvents, "", node, n.events, n.bytes)
 		for _, bytes := range n.full {
 			p.rows.addSum(tenant, &schemas.SumRow{Hour: key.hour, File: p.file, Measure: schemas.MeasureNodeEvents,
-				Object: []byte(p.dict.Text(node)), Bytes: bytes})
+				Object: p.dict.Bytes(node), Bytes: bytes})
 		}
 		write(schemas.MeasureNodeDuplicates, "", node, n.duplicates, 0)
 	}
@@ -230,11 +230,11 @@ func (p *part) writeObjectHour(key objectKey, oh *objectHour) {
 	for i, c := range oh.cells {
 		d := p.sizes.list[c.id>>cellSizeShift]
 		row := schemas.SumRow{Hour: key.hour, File: p.file, Measure: schemas.Measure(c.id & 0xff), DRM: c.id&cellDRM != 0,
-			Object: []byte(p.dict.Text(key.object)), Width: d.width, Height: d.height,
-			Codec: []byte(p.dict.Text(d.codec)), SourceCodec: []byte(p.dict.Text(d.sourceCodec)),
+			Object: p.dict.Bytes(key.object), Width: d.width, Height: d.height,
+			Codec: p.dict.Bytes(d.codec), SourceCodec: p.dict.Bytes(d.sourceCodec),
 			SourceWidth: d.sourceWidth, SourceHeight: d.sourceHeight, Count: c.count, Bytes: c.bytes, Micros: c.micros}
 		if i == 0 && oh.library != 0 {
-			row.Library = schemas.Pick{Value: []byte(p.dict.Text(oh.library)), Time: oh.libTime, Seq: oh.libSeq}
+			row.Library = schemas.Pick{Value: p.dict.Bytes(oh.library), Time: oh.libTime, Seq: oh.libSeq}
 		}
 		p.rows.addSum(tenant, &row)
 	}

@@ -1,11 +1,11 @@
 package accounting
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"math/bits"
-	"strings"
 
 	"github.com/playmeter/playmeter/schemas"
 )
@@ -248,7 +248,7 @@ func (f *fragment) pick(p *part, c *columns, i int, e *event, wanted uint32) {
 			continue
 		}
 		if f.codes[field] != 0 && !earlier(e.time, e.seq, f.times[field], f.seqs[field], func() int {
-			return strings.Compare(p.fieldText(field, code), p.fieldText(field, f.codes[field]))
+			return bytes.Compare(p.fieldText(field, code), p.fieldText(field, f.codes[field]))
 		}) {
 			continue
 		}
@@ -271,11 +271,11 @@ func (p *part) fieldCode(c *columns, i int, field schemas.Field) uint32 {
 }
 
 // fieldText is the text that is stored of a field; a token only as its hash.
-func (p *part) fieldText(field schemas.Field, code uint32) string {
-	text := p.dict.Text(code)
+func (p *part) fieldText(field schemas.Field, code uint32) []byte {
+	text := p.dict.Bytes(code)
 	if field == schemas.FieldToken && code != 0 {
-		sum := sha256.Sum256([]byte(text))
-		return hex.EncodeToString(sum[:])
+		sum := sha256.Sum256(text)
+		return hex.AppendEncode(nil, sum[:])
 	}
 	return text
 }
@@ -292,9 +292,9 @@ func (p *part) key(v *viewer) schemas.SessionKey {
 	}
 	var length [binary.MaxVarintLen64]byte
 	for _, code := range texts {
-		text := p.dict.Text(code)
+		text := p.dict.Bytes(code)
 		h.Write(length[:binary.PutUvarint(length[:], uint64(len(text)))])
-		h.Write([]byte(text))
+		h.Write(text)
 	}
 	return schemas.SessionKey(h.Sum(nil)[:16])
 }
@@ -306,13 +306,13 @@ func (p *part) writeFragments() {
 		f.video.Normalize()
 		f.audio.Normalize()
 		row = schemas.Fragment{Kind: schemas.FragmentPlayout, Hour: f.who.hour, File: p.file, Key: p.key(&f.who),
-			Object: []byte(p.dict.Text(f.who.object)), SessionID: []byte(p.dict.Text(f.who.session)),
+			Object: p.dict.Bytes(f.who.object), SessionID: p.dict.Bytes(f.who.session),
 			First: f.first, Last: f.last, Start: f.start, Requests: f.requests, Errors: f.errors, Bytes: f.bytes,
 			Live: f.live, Opened: schemas.None, Closed: schemas.None, Video: f.video, Audio: f.audio,
 			LongVideo: f.longVideo, LongAudio: f.longAudio, Renditions: row.Renditions[:0], Shares: row.Shares[:0]}
 		for field, code := range f.codes {
 			if code != 0 {
-				row.Fields[field] = schemas.Pick{Value: []byte(p.fieldText(schemas.Field(field), code)), Time: f.times[field], Seq: f.seqs[field]}
+				row.Fields[field] = schemas.Pick{Value: p.fieldText(schemas.Field(field), code), Time: f.times[field], Seq: f.seqs[field]}
 			}
 		}
 		for _, r := range f.renditions {
@@ -320,7 +320,7 @@ func (p *part) writeFragments() {
 			row.Renditions = append(row.Renditions, schemas.Rendition{Audio: r.audio, DRM: r.drm, Width: d.width, Height: d.height, Micros: r.micros})
 		}
 		for _, s := range f.shares {
-			row.Shares = append(row.Shares, schemas.Share{Node: []byte(p.dict.Text(s.node)), Requests: s.requests, Bytes: s.bytes, Video: s.video, Audio: s.audio})
+			row.Shares = append(row.Shares, schemas.Share{Node: p.dict.Bytes(s.node), Requests: s.requests, Bytes: s.bytes, Video: s.video, Audio: s.audio})
 		}
 		p.rows.addFragment(schemas.Tenant(p.dict.Text(f.who.tenant)), &row)
 	}

@@ -74,7 +74,11 @@ func (b *PackBuilder) Full() bool {
 func (b *PackBuilder) add(r *rows) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.rows.join(r)
+	if len(b.rows.entries) == 0 {
+		b.rows = r
+	} else {
+		b.rows.join(r)
+	}
 	if b.rows.size() > PackMemory {
 		return b.spill()
 	}

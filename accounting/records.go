@@ -36,16 +36,16 @@ func (p *part) record(c *columns, i int, e *event) {
 // recordRow is row i as a fragment of its own.
 func (p *part) recordRow(c *columns, i int, e *event, who *viewer) *schemas.Fragment {
 	f := &schemas.Fragment{Kind: schemas.FragmentRecord, Hour: e.hour, File: p.file, Key: p.key(who),
-		Object: []byte(p.dict.Text(e.object)), SessionID: []byte(p.dict.Text(who.session)),
+		Object: p.dict.Bytes(e.object), SessionID: p.dict.Bytes(who.session),
 		First: e.time, Last: e.time, Start: e.time, Requests: 1, Bytes: e.bytes, Live: c.num[schemas.IntLive][i] == 1,
 		Opened: c.num[schemas.IntOpenedAt][i], Closed: c.num[schemas.IntClosedAt][i]}
 	for field := range schemas.NumFields {
 		if code := p.fieldCode(c, i, field); code != 0 {
-			f.Fields[field] = schemas.Pick{Value: []byte(p.fieldText(field, code)), Time: e.time, Seq: e.seq}
+			f.Fields[field] = schemas.Pick{Value: p.fieldText(field, code), Time: e.time, Seq: e.seq}
 		}
 	}
 	drm := p.recordDRM(c, i, e)
-	share := schemas.Share{Node: []byte(p.dict.Text(e.node)), Requests: 1, Bytes: e.bytes}
+	share := schemas.Share{Node: p.dict.Bytes(e.node), Requests: 1, Bytes: e.bytes}
 	switch orMuxed(e.track) {
 	case schemas.TrackVideo, schemas.TrackMuxed:
 		share.Video = e.micros

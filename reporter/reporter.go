@@ -47,6 +47,9 @@ type Reporter struct {
 	// Progress, if set, is told how far the work is. It may be called from
 	// several goroutines.
 	Progress func(Progress)
+	// Done, if set, is told what came of each scheduled run; the result is nil
+	// where nothing could be done. Runs that were abandoned are not told.
+	Done func(schemas.Period, *Result, error)
 }
 
 // Progress is how far a stage of a run is.

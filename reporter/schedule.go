@@ -106,6 +106,9 @@ func (r *Reporter) scheduled(ctx context.Context, tenants []schemas.Tenant) {
 			return
 		}
 		result, err := r.Run(ctx, RunOptions{Period: period, Tenants: tenants, AsOf: now})
+		if r.Done != nil && ctx.Err() == nil {
+			r.Done(period, result, err)
+		}
 		switch {
 		case ctx.Err() != nil:
 			r.Log.Info("run abandoned: the daemon stops; the next run makes up for it", "month", period.String())

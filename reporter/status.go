@@ -11,10 +11,10 @@ import (
 
 // Status is what an administrator wants to know at a glance.
 type Status struct {
-	Files  int     `json:"files"`   // in the usage bucket
-	Bytes  int64   `json:"bytes"`   // of them
-	Untold int     `json:"untold"`  // files without a tally yet
-	Packs  int     `json:"packs"`   // in the metering bucket
+	Files  int     `json:"files"`  // in the usage bucket
+	Bytes  int64   `json:"bytes"`  // of them
+	Untold int     `json:"untold"` // files without a tally yet
+	Packs  int     `json:"packs"`  // in the metering bucket
 	Aside  []Aside `json:"set_aside"`
 	// Placeless counts rejected rows without a usable tenant or time, by reason.
 	Placeless map[string]int64 `json:"placeless"`

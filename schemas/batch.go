@@ -1,6 +1,9 @@
 package schemas
 
-import "math"
+import (
+	"math"
+	"unsafe"
+)
 
 // StringColumn names a text column of a [Batch].
 type StringColumn int
@@ -185,6 +188,12 @@ func (d *Dict) add(s string) uint32 {
 
 // Text returns the text of a code that Code returned.
 func (d *Dict) Text(code uint32) string { return d.texts[code] }
+
+// Bytes is the text of a code without a copy: it must not be written to.
+func (d *Dict) Bytes(code uint32) []byte {
+	s := d.texts[code]
+	return unsafe.Slice(unsafe.StringData(s), len(s))
+}
 
 // Len is the number of texts, the empty one included.
 func (d *Dict) Len() int { return len(d.texts) }

@@ -20,23 +20,23 @@ type Catalog struct {
 // CatalogObject is what a catalog says of one object. A text that is not given
 // is empty, a number that is not given is [None]; durations are microseconds.
 type CatalogObject struct {
-	ID                   Object
-	Library              string
-	Name                 string
-	TitleID              string
-	Title                string
-	TitleType            string
-	AssetType            string
-	StorageBytes         int64
-	MasterAudioCodec     string
-	MasterVideoCodec     string
-	MasterDuration       int64
-	MasterResolution     string
-	MezzanineAudioCodec  string
-	MezzanineVideoCodec  string
-	MezzanineDuration    int64
-	PlayoutFormats       []string
-	VideoSegments        int64
+	ID                  Object
+	Library             string
+	Name                string
+	TitleID             string
+	Title               string
+	TitleType           string
+	AssetType           string
+	StorageBytes        int64
+	MasterAudioCodec    string
+	MasterVideoCodec    string
+	MasterDuration      int64
+	MasterResolution    string
+	MezzanineAudioCodec string
+	MezzanineVideoCodec string
+	MezzanineDuration   int64
+	PlayoutFormats      []string
+	VideoSegments       int64
 }
 
 // catalogField is a column of a catalog: a text or a number. The playout

@@ -131,7 +131,9 @@ func (l *catalogLine) number(to *int64) bool {
 		v, fits = wholeNumber(raw, whole)
 	case c == '"':
 		var text string
-		text, ok = l.text()
+		if text, ok = l.text(); text == "" {
+			return ok // not given (R24)
+		}
 		v, fits = parseWhole([]byte(text))
 	default:
 		ok = s.skip(0)

@@ -62,6 +62,7 @@ func TestCatalogLines(t *testing.T) {
 		{"negative amounts", `{"object_id":"a","storage_bytes":-1,"video_segments":-2,"title":"t"}`, "a title=t; bad=2"},
 		{"amounts that do not convert", `{"object_id":"a","storage_bytes":"x","video_segments":1.5,"master_duration_us":[1]}`, "a; bad=3"},
 		{"amounts in other ways", `{"object_id":"a","storage_bytes":"12","video_segments":1e2}`, "a storage_bytes=12 video_segments=100"},
+		{"an amount that is an empty text (R24)", `{"object_id":"a","storage_bytes":""}`, "a"},
 		{"null", `{"object_id":"a","storage_bytes":null,"title":null}`, "a"},
 		{"the last of two fields wins", `{"object_id":"a","title":"1","title":null,"storage_bytes":1,"storage_bytes":2}`, "a storage_bytes=2"},
 		{"a text that is an object", `{"object_id":"a","title":{"en":"x"}}`, "a; bad=1"},

@@ -186,3 +186,14 @@ func BenchmarkCatalog(b *testing.B) {
 	}
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "objects/s")
 }
+
+// BenchmarkUsageParquetSmall is a node's file of a few seconds: what opening costs.
+func BenchmarkUsageParquetSmall(b *testing.B) {
+	data := parquetOf(busyNode(1000))
+	b.ReportAllocs()
+	rows := 0
+	for b.Loop() {
+		rows += drain(b, "a.parquet", data)
+	}
+	b.ReportMetric(float64(rows)/b.Elapsed().Seconds(), "events/s")
+}

@@ -187,7 +187,7 @@ func hex4(b []byte) (r rune, ok bool) {
 		case c-'0' <= 9:
 			c -= '0'
 		case c|0x20-'a' <= 5:
-			c = c|0x20 - 'a' + 10
+			c = c | 0x20 - 'a' + 10
 		default:
 			return 0, false
 		}

@@ -65,7 +65,8 @@ func TestNDJSONLines(t *testing.T) {
 		{"1e-1 is not whole", event(`,"bytes":1e-1`), row + at + " bad_value"},
 		{"a number as a text", event(`,"bytes":"12"`), row + at + " bytes=12"},
 		{"a fraction as a text", event(`,"bytes":"1.5"`), row + at + " bad_value"},
-		{"an empty text", event(`,"bytes":""`), row + at + " bad_value"},
+		{"an empty text is not given (R24)", event(`,"bytes":"","drm":"","opened_at":""`), row + at},
+		{"a text of spaces", event(`,"bytes":" "`), row + at + " bad_value"},
 		{"a boolean for a number", event(`,"bytes":true`), row + at + " bytes=1"},
 		{"an object for a number", event(`,"bytes":{"a":1}`), row + at + " bad_value"},
 		{"a list for a text", event(`,"codec":["a"]`), row + at + " bad_value"},
@@ -184,7 +185,7 @@ func gzipped(b []byte) []byte {
 }
 
 func TestNDJSONAgreesWithParquet(t *testing.T) {
-	events := busyNode(40_000)
+	events := busyNode(MaxBatch + 1000)
 	for i := range events {
 		events[i].Offering, events[i].NodeIP, events[i].NodeRegion, events[i].ClientCountry, events[i].ClientCity = "", "", "", "", ""
 		events[i].Width, events[i].Height, events[i].Live = nil, nil, nil

@@ -192,7 +192,8 @@ type parquetPart struct {
 
 	opened  bool
 	row     int64
-	step    int // rows of the next batch
+	step    int   // rows of the next batch
+	held    int64 // bytes of pages that the columns hold
 	batch   Batch
 	ids     Texts
 	present []byte
@@ -217,7 +218,7 @@ func (p *parquetPart) open() error {
 			p.id = newIDColumn()
 			c = &p.id.cursor
 		}
-		c.form, c.optional = w.form, w.optional
+		c.form, c.optional, c.pages.held = w.form, w.optional, &p.held
 		if err := c.open(p.file.src, &p.group.columns[w.leaf].MetaData); err != nil {
 			return fmt.Errorf("column %q: %w", w.name, err)
 		}

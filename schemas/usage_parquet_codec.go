@@ -47,6 +47,9 @@ func knownCodec(c format.CompressionCodec) bool {
 // decompress unpacks src, which must come to exactly size bytes, into dst's
 // memory where it fits. It never makes more than that.
 func decompress(dst []byte, codec format.CompressionCodec, src []byte, size int) ([]byte, error) {
+	if !plausible(codec, src, size) {
+		return nil, errPageLength
+	}
 	dst = slices.Grow(dst[:0], size+pagePadding)
 	if size == 0 && len(src) == 0 {
 		return dst, nil
@@ -73,6 +76,24 @@ func decompress(dst []byte, codec format.CompressionCodec, src []byte, size int)
 	return dst[:size], err
 }
 
+// plausible tells whether src can come to size bytes at all, before memory is
+// taken for them.
+func plausible(codec format.CompressionCodec, src []byte, size int) bool {
+	switch codec {
+	case format.Snappy:
+		n, err := snappy.DecodedLen(src)
+		return err == nil && n == size && size <= 32*len(src)
+	case format.Lz4Raw:
+		return size <= 256*len(src)
+	case format.Gzip:
+		return size <= 1100*len(src)
+	case format.Zstd:
+		var h zstd.Header
+		return len(src) == 0 || h.Decode(src) == nil && (!h.HasFCS || h.Skippable || h.FrameContentSize <= uint64(size))
+	}
+	return true
+}
+
 func unpackZstd(dst, src []byte) (int, error) {
 	d := pageZstd.Get().(*zstd.Decoder)
 	defer pageZstd.Put(d)
@@ -81,9 +102,6 @@ func unpackZstd(dst, src []byte) (int, error) {
 }
 
 func unpackSnappy(dst, src []byte) (int, error) {
-	if n, err := snappy.DecodedLen(src); err != nil || n != len(dst) {
-		return n, err
-	}
 	out, err := snappy.Decode(dst, src)
 	return len(out), err
 }

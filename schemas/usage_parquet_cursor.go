@@ -16,12 +16,12 @@ type cursor struct {
 	keep func(dictionary *values, n int) error
 
 	pages  pages
-	rows   int   // rows left in the page
-	nulls  int   // nulls that the page must still hold; below zero when it did not say
-	known  bool  // the page said how many nulls it holds
-	coded  bool  // the page holds indexes into the dictionary
-	words  bool  // the chunk has a dictionary
-	size   int   // of the dictionary
+	rows   int  // rows left in the page
+	nulls  int  // nulls that the page must still hold; below zero when it did not say
+	known  bool // the page said how many nulls it holds
+	coded  bool // the page holds indexes into the dictionary
+	words  bool // the chunk has a dictionary
+	size   int  // of the dictionary
 	levels hybrid
 	codes  hybrid
 	plain  values

@@ -36,6 +36,9 @@ func decodeDelta(dst []int64, src []byte, limit int) ([]int64, []byte, error) {
 	if total > uint64(limit) {
 		return nil, nil, errors.New("more values than the page claims")
 	}
+	if total > maxPage/8 {
+		return nil, nil, errPageSize
+	}
 	dst = slices.Grow(dst[:0], int(total))
 	if total == 0 {
 		return dst, src, nil

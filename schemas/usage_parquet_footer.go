@@ -55,8 +55,8 @@ func checkFooter(src *source) error {
 // Source: Apache Thrift, "thrift-compact-protocol.md".
 type thriftWalk struct {
 	rest   []byte
-	items   int
-	failed  bool
+	items  int
+	failed bool
 }
 
 func (w *thriftWalk) byte() byte {

@@ -35,6 +35,9 @@ type pages struct {
 	spare  []byte // the window's whole memory
 	body   []byte // the memory of decompressed data pages
 
+	held *int64 // bytes of pages that this and other columns hold decompressed
+	mine int64  // of these, this column's
+
 	header format.PageHeader
 	reader thrift.BytesReader
 	decode *thrift.Decoder
@@ -263,11 +266,28 @@ func (p *pages) unpack(dst, body []byte, size int) ([]byte, error) {
 		}
 		return body, nil
 	}
+	if err := p.hold(int64(size)); err != nil {
+		return nil, err
+	}
 	data, err := decompress(dst, p.codec, body, size)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", p.codec, err)
 	}
 	return data, nil
+}
+
+// maxHeld bounds the pages of all columns that are in memory at one time.
+const maxHeld = 1 << 30
+
+// hold counts the largest page of this column, before memory is taken for it.
+func (p *pages) hold(size int64) error {
+	if more := size - p.mine; p.held != nil && more > 0 {
+		if *p.held += more; *p.held > maxHeld {
+			return fmt.Errorf("pages of more than %d MiB at once", maxHeld>>20)
+		}
+		p.mine = size
+	}
+	return nil
 }
 
 // close gives the memory back.

@@ -128,7 +128,7 @@ func TestUsageWriterIsRead(t *testing.T) {
 
 // TestUsageWriterOutgrowsItsDictionary has more distinct sessions than a dictionary holds.
 func TestUsageWriterOutgrowsItsDictionary(t *testing.T) {
-	events := make([]Event, 120_000)
+	events := make([]Event, 45_000)
 	for i := range events {
 		events[i] = Event{NodeID: "n", Time: Earliest, TenantID: "t", Kind: "playout", SessionID: fmt.Sprintf("%0100d", i)}
 	}

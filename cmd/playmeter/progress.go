@@ -1,0 +1,96 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/dustin/go-humanize"
+)
+
+// progress shows how far long work is: a bar on a terminal, elsewhere a log
+// line every few seconds.
+type progress struct {
+	console *console
+	log     *slog.Logger
+	quiet   bool
+
+	mu    sync.Mutex
+	label string
+	began time.Time // of this label
+	shown time.Time
+}
+
+const (
+	barEvery = 100 * time.Millisecond
+	logEvery = 5 * time.Second
+	barWidth = 24
+)
+
+// at tells how far the work named by label is; a total of zero is not known. It
+// may be called from several goroutines.
+func (p *progress) at(label string, done, total int64, unit string) {
+	if p.quiet {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	if label != p.label {
+		p.label, p.began, p.shown = label, now, now
+		if p.console.terminal {
+			p.shown = time.Time{}
+		}
+	}
+	every := logEvery
+	if p.console.terminal {
+		every = barEvery
+	}
+	if now.Sub(p.shown) < every && (done < total || total == 0) {
+		return
+	}
+	if !p.console.terminal && now.Sub(p.began) < logEvery {
+		return // work that is over at once is not worth a line
+	}
+	p.shown = now
+	if p.console.terminal {
+		p.console.show(drawBar(label, done, total, unit, now.Sub(p.began)))
+	} else {
+		p.log.Info(label, "done", amount(done, unit), "of", amount(total, unit))
+	}
+}
+
+// end takes the bar away.
+func (p *progress) end() {
+	if p.console.terminal {
+		p.console.show("")
+	}
+	p.mu.Lock()
+	p.label = ""
+	p.mu.Unlock()
+}
+
+func drawBar(label string, done, total int64, unit string, took time.Duration) string {
+	if total <= 0 {
+		return fmt.Sprintf("%s  %s", label, amount(done, unit))
+	}
+	share := min(float64(done)/float64(total), 1)
+	full := int(share * barWidth)
+	bar := strings.Repeat("█", full) + strings.Repeat("░", barWidth-full)
+	line := fmt.Sprintf("%s  %s %3.0f%%  %s of %s", label, bar, share*100, amount(done, unit), amount(total, unit))
+	if took > 3*time.Second && share > 0.02 && share < 1 {
+		left := time.Duration(float64(took) * (1 - share) / share)
+		line += fmt.Sprintf("  %s left", left.Round(time.Second))
+	}
+	return line
+}
+
+// amount is a number of units for people to read.
+func amount(n int64, unit string) string {
+	if unit == "bytes" {
+		return humanize.IBytes(uint64(max(n, 0)))
+	}
+	return humanize.Comma(n) + " " + unit
+}

@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"time"
+
+	"github.com/playmeter/playmeter/accounting/enrichment"
+	"github.com/playmeter/playmeter/bucket"
+	"github.com/playmeter/playmeter/crypto"
+	"github.com/playmeter/playmeter/reporter"
+	"github.com/playmeter/playmeter/schemas"
+)
+
+// site is an installation that is open: its settings, store and reporter.
+type site struct {
+	config   *Config
+	store    *bucket.Store
+	reporter *reporter.Reporter
+	closer   io.Closer
+}
+
+// close gives the store back; its error matters less than what was done before.
+func (s *site) close() error { return s.closer.Close() }
+
+// needs says what a command wants of an installation.
+type needs int
+
+const (
+	toRead  needs = iota // the data must be there already
+	toWrite              // folders and buckets are made where they are missing
+)
+
+// open reads the configuration and opens what it names.
+func (a *app) open(ctx context.Context, n needs) (*site, error) {
+	c, err := a.config()
+	if err != nil {
+		return nil, err
+	}
+	return a.openConfig(ctx, c, n, "")
+}
+
+func (a *app) openConfig(ctx context.Context, c *Config, n needs, listen string) (*site, error) {
+	if n == toRead && c.ObjectStore.Embedded() {
+		if _, err := os.Stat(c.DataDir); errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("there is no data in %s yet; name another folder with --data-dir, or begin with \"playmeter demo\" or \"playmeter serve\"", c.DataDir)
+		}
+	}
+	temp, err := makeFolders(c)
+	if err != nil {
+		return nil, err
+	}
+	s := &site{config: c}
+	if s.reporter, err = newReporter(c, temp); err != nil {
+		return nil, err
+	}
+	s.reporter.Log = a.log()
+	if s.store, s.closer, err = a.store(ctx, c, listen); err != nil {
+		return nil, err
+	}
+	s.reporter.Store = s.store
+	s.reporter.Buckets = reporter.Buckets{Usage: s.store.Bucket(c.Buckets.Usage), Catalog: s.store.Bucket(c.Buckets.Catalog),
+		Metering: s.store.Bucket(c.Buckets.Metering), Reporting: s.store.Bucket(c.Buckets.Reporting)}
+	if err := s.reporter.Prepare(ctx); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
+// makeFolders makes the data directory and its folder for temporary files, both
+// their owner's alone.
+func makeFolders(c *Config) (temp string, err error) {
+	if err := makePrivate(c.DataDir); err != nil {
+		return "", fmt.Errorf("make the data directory: %w; choose another with --data-dir", err)
+	}
+	temp = filepath.Join(c.DataDir, "tmp")
+	if err := os.MkdirAll(temp, 0o700); err != nil {
+		return "", fmt.Errorf("make the data directory: %w", err)
+	}
+	return temp, nil
+}
+
+// makePrivate makes a folder that only its owner may enter. One that is there,
+// open to others and full of other things is somebody's, and stays as it is.
+func makePrivate(dir string) error {
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return os.MkdirAll(dir, 0o700)
+	case err != nil:
+		return err
+	case !info.IsDir():
+		return fmt.Errorf("%s is no folder", dir)
+	case info.Mode().Perm()&0o077 == 0:
+		return nil
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	ours := func(e fs.DirEntry) bool { return e.Name() == "objects" }
+	if len(entries) > 0 && !slices.ContainsFunc(entries, ours) {
+		return fmt.Errorf("%s holds other things and others may enter it", dir)
+	}
+	return os.Chmod(dir, 0o700)
+}
+
+func newReporter(c *Config, temp string) (*reporter.Reporter, error) {
+	geo, err := enrichment.LoadGeo(c.GeoIP)
+	if err != nil {
+		return nil, err
+	}
+	r := &reporter.Reporter{Agents: enrichment.NewUserAgents(), Geo: geo, Grace: c.Reports.Grace, Version: softwareVersion(),
+		Temp: temp, Workers: runtime.GOMAXPROCS(0), Now: time.Now}
+	for i := range c.Tenants {
+		t, err := newTenant(c, &c.Tenants[i])
+		if err != nil {
+			return nil, err
+		}
+		r.Tenants = append(r.Tenants, t)
+	}
+	return r, nil
+}
+
+func newTenant(c *Config, t *TenantSettings) (reporter.Tenant, error) {
+	out := reporter.Tenant{ID: t.ID, Name: t.Name, Schedule: c.ScheduleOf(t), Compression: c.Reports.Compression,
+		Rules: c.Rules(), Recipients: make(map[schemas.Report][]crypto.Recipient)}
+	for _, report := range schemas.Reports {
+		for _, text := range t.Recipients(report) {
+			key, err := crypto.ParseRecipient(text)
+			if err != nil {
+				return out, fmt.Errorf("tenant %s: %w", t.ID, err)
+			}
+			out.Recipients[report] = append(out.Recipients[report], key)
+		}
+	}
+	return out, nil
+}
+
+// tenantIDs reads ids of tenants off the command line.
+func tenantIDs(texts []string) ([]schemas.Tenant, error) {
+	var ids []schemas.Tenant
+	for _, text := range texts {
+		id, err := schemas.ParseTenant(text)
+		if err != nil {
+			return nil, usageError{err}
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
+}
+
+// showProgress shows a reporter's stages.
+func showProgress(p *progress) func(reporter.Progress) {
+	labels := map[string]string{"tally": "counting usage files", "fold": "adding up", "write": "writing reports"}
+	return func(at reporter.Progress) {
+		label := labels[at.Stage]
+		if at.Tenant != "" {
+			label += " of " + cutText(string(at.Tenant), 16)
+		}
+		p.at(label, at.Done, at.Total, at.Unit)
+	}
+}

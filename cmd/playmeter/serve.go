@@ -1,0 +1,197 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/playmeter/playmeter/bucket"
+	"github.com/playmeter/playmeter/reporter"
+	"github.com/playmeter/playmeter/schemas"
+	"github.com/playmeter/playmeter/web"
+)
+
+const serveHelp = `Runs the daemon: the object store (unless object_store names another), the
+schedule of every tenant, and a page with health checks and metrics.
+
+SIGINT or SIGTERM ends it: nothing new begins, a run in flight ends between two
+steps, before its commit or after it. A second signal ends it at once. However it
+ends, no report is lost or half there: the next run makes up for it.`
+
+func serveCommand(a *app) *cobra.Command {
+	c := &cobra.Command{
+		Use: "serve", Short: "Run the daemon: object store, schedule, page, metrics", Long: serveHelp, GroupID: "work", Args: cobra.NoArgs,
+		Example: `  playmeter serve
+  playmeter serve --config /etc/playmeter.yaml --log-format json
+  playmeter serve --listen-http 127.0.0.1:0 --listen-s3 127.0.0.1:0`,
+	}
+	a.listenFlags(c)
+	c.RunE = a.do(func(ctx context.Context, _ []string) error {
+		a.daemon = true
+		cfg, err := a.config()
+		if err != nil {
+			return err
+		}
+		d, err := a.startDaemon(ctx, cfg)
+		if err != nil {
+			return err
+		}
+		return d.wait(ctx)
+	})
+	return c
+}
+
+func (a *app) listenFlags(c *cobra.Command) {
+	c.Flags().StringVar(&a.listenHTTP, "listen-http", "", "`HOST:PORT` of page and metrics (default 127.0.0.1:8080; port 0 picks one)")
+	c.Flags().StringVar(&a.listenS3, "listen-s3", "", "`HOST:PORT` of the embedded object store (default 127.0.0.1:9000; port 0 picks one)")
+}
+
+// daemon is all that serve runs, in the order in which it was started.
+type daemon struct {
+	*site
+	app     *app
+	http    *http.Server
+	address string        // of the page
+	stop    func()        // ends the schedule
+	ended   chan struct{} // it has ended
+	failed  chan error    // why the daemon cannot go on
+}
+
+// startDaemon starts store, schedule and listener. When it returns, all answer.
+func (a *app) startDaemon(ctx context.Context, c *Config) (*daemon, error) {
+	if err := web.CheckLoopback(c.Listen.HTTP); err != nil {
+		return nil, usagef("listen.http: %w", err)
+	}
+	listener, err := listen(c.Listen.HTTP)
+	if err != nil {
+		return nil, err
+	}
+	s, err := a.openServing(ctx, c)
+	if err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
+	d := &daemon{site: s, app: a, address: "http://" + listener.Addr().String(), ended: make(chan struct{}), failed: make(chan error, 2)}
+	metrics := web.NewMetrics(softwareVersion())
+	s.reporter.Done = func(_ schemas.Period, r *reporter.Result, err error) { metrics.Observe(r, err, time.Now()) }
+	d.startSchedule(ctx)
+	d.startHTTP(listener, metrics)
+	a.say("playmeter is ready: page %s/ , object store %s", d.address, s.store.Config().Endpoint)
+	if len(c.Tenants) == 0 {
+		a.say("warning: no tenant is configured, so no report is made: name one under tenants in %s", DefaultConfigFile)
+	}
+	return d, nil
+}
+
+func listen(address string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("listen.http: another program uses %s: choose another with --listen-http or %sLISTEN_HTTP, such as 127.0.0.1:0", address, EnvPrefix)
+	} else if err != nil {
+		return nil, fmt.Errorf("listen.http: %w", err)
+	}
+	return l, nil
+}
+
+// serveRetries is how often we look whether a command that has the store open
+// has ended, a second apart.
+const serveRetries = 10
+
+// openServing opens the store as its server. A command that happens to have it
+// open is waited for.
+func (a *app) openServing(ctx context.Context, c *Config) (*site, error) {
+	for try := 0; ; try++ {
+		s, err := a.openConfig(ctx, c, toWrite, c.Listen.S3)
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return nil, fmt.Errorf("%w: choose another listen.s3 with --listen-s3 or %sLISTEN_S3, such as 127.0.0.1:0", err, EnvPrefix)
+		} else if err != nil {
+			return nil, err
+		}
+		if _, ours := s.closer.(*bucket.Embedded); ours || !c.ObjectStore.Embedded() {
+			return s, nil
+		}
+		s.close()
+		if try == serveRetries {
+			return nil, fmt.Errorf("another playmeter serves %s already, at %s: end it, or name another --data-dir", c.DataDir, s.store.Config().Endpoint)
+		}
+		if try == 0 {
+			a.say("another playmeter has %s open; waiting for it", c.DataDir)
+		}
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func (d *daemon) startSchedule(ctx context.Context) {
+	ctx, d.stop = context.WithCancel(context.WithoutCancel(ctx)) // close ends it, in its turn
+	go func() {
+		defer close(d.ended)
+		if err := d.reporter.Serve(ctx); err != nil {
+			d.failed <- err
+		}
+	}()
+}
+
+func (d *daemon) startHTTP(l net.Listener, m *web.Metrics) {
+	page := &web.Site{Version: softwareVersion(), Started: time.Now(), Store: d.store.Config().Endpoint, Metrics: m, Now: time.Now,
+		Ready: func(ctx context.Context) error { _, err := d.store.Now(ctx); return err },
+		Runs:  d.nextRuns}
+	d.http = &http.Server{Handler: page.Handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute,
+		WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
+	go func() {
+		if err := d.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			d.failed <- fmt.Errorf("serve %s: %w", d.address, err)
+		}
+	}()
+}
+
+func (d *daemon) nextRuns(now time.Time) []web.NextRun {
+	all, err := scheduled(d.config, now, 1)
+	if err != nil {
+		return nil // cannot happen: the schedules were checked
+	}
+	var runs []web.NextRun
+	for _, r := range all {
+		for _, at := range r.Next {
+			runs = append(runs, web.NextRun{Tenant: r.Tenant, Name: r.Name, Schedule: r.Schedule, At: at})
+		}
+	}
+	slices.SortStableFunc(runs, func(a, b web.NextRun) int { return a.At.Compare(b.At) })
+	return runs
+}
+
+// wait serves until ctx ends or something fails, and then stops everything in
+// the reverse order.
+func (d *daemon) wait(ctx context.Context) error {
+	var failed error
+	select {
+	case <-ctx.Done():
+		d.app.log().Info("stopping; a second signal ends it at once")
+	case failed = <-d.failed:
+	}
+	return errors.Join(failed, d.close())
+}
+
+func (d *daemon) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	err := d.http.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = d.http.Close() // somebody reads a page very slowly
+	}
+	d.stop()
+	<-d.ended
+	err = errors.Join(err, d.site.close())
+	d.app.log().Info("stopped", "pid", os.Getpid())
+	return err
+}

@@ -1,0 +1,72 @@
+package web
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/playmeter/playmeter/reporter"
+)
+
+// Metrics are what Prometheus is told. They hold from the daemon's start.
+type Metrics struct {
+	registry *prometheus.Registry
+	runs     *prometheus.CounterVec
+	success  *prometheus.GaugeVec
+	tallied  prometheus.Counter
+	files    prometheus.Gauge
+	aside    prometheus.Gauge
+	rejected *prometheus.GaugeVec
+}
+
+// NewMetrics makes metrics of their own registry.
+func NewMetrics(version string) *Metrics {
+	m := &Metrics{
+		registry: prometheus.NewRegistry(),
+		runs:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "playmeter_runs_total", Help: "Runs of one tenant and month, by result: done or failed."}, []string{"result"}),
+		success:  prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "playmeter_last_success_timestamp_seconds", Help: "When a tenant's last run was done, Unix time."}, []string{"tenant"}),
+		tallied:  prometheus.NewCounter(prometheus.CounterOpts{Name: "playmeter_files_tallied_total", Help: "Usage files counted."}),
+		files:    prometheus.NewGauge(prometheus.GaugeOpts{Name: "playmeter_files", Help: "Usage files in the bucket at the last run."}),
+		aside:    prometheus.NewGauge(prometheus.GaugeOpts{Name: "playmeter_files_set_aside", Help: "Usage files that cannot be read, at the last run."}),
+		rejected: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "playmeter_rows_rejected", Help: "Rejected rows of a tenant's month at its last run."}, []string{"tenant", "month"}),
+	}
+	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "playmeter_build_info", Help: "Always 1.", ConstLabels: prometheus.Labels{"version": version}})
+	build.Set(1)
+	m.registry.MustRegister(m.runs, m.success, m.tallied, m.files, m.aside, m.rejected, build,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	for _, result := range []string{"done", "failed"} {
+		m.runs.WithLabelValues(result)
+	}
+	return m
+}
+
+// Observe takes in what came of a scheduled run, at now; a nil result means that
+// nothing could be done.
+func (m *Metrics) Observe(result *reporter.Result, err error, now time.Time) {
+	if err != nil || result == nil {
+		m.runs.WithLabelValues("failed").Inc()
+		return
+	}
+	m.tallied.Add(float64(result.Counted))
+	m.files.Set(float64(result.Files))
+	m.aside.Set(float64(len(result.Aside)))
+	for i := range result.Tenants {
+		t := &result.Tenants[i]
+		if t.Err != nil {
+			m.runs.WithLabelValues("failed").Inc()
+			continue
+		}
+		m.runs.WithLabelValues("done").Inc()
+		m.success.WithLabelValues(string(t.Tenant)).Set(float64(now.Unix()))
+		if t.Manifest != nil {
+			m.rejected.WithLabelValues(string(t.Tenant), t.Period.String()).Set(float64(t.Rejected()))
+		}
+	}
+}
+
+func (m *Metrics) handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Registry: m.registry})
+}
