@@ -204,7 +204,7 @@ func TestCatalogLists(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		same(t, strings.Split(showCatalog(c), "; "), want)
+		sameRows(t, strings.Split(showCatalog(c), "; "), want)
 	}
 }
 

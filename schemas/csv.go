@@ -1,17 +1,22 @@
 package schemas
 
-import (
-	"bytes"
-	"time"
-)
+import "time"
 
 // CSV cells (SPEC 4): UTF-8, LF, quoted if and only if they hold a comma, a quote, CR or LF.
 
 // AppendCell appends a text as a cell.
 func AppendCell(b, text []byte) []byte {
-	if bytes.IndexAny(text, ",\"\r\n") < 0 {
-		return append(b, text...)
+	for _, c := range text {
+		if quotable[c] {
+			return appendQuoted(b, text)
+		}
 	}
+	return append(b, text...)
+}
+
+var quotable = [256]bool{',': true, '"': true, '\r': true, '\n': true}
+
+func appendQuoted(b, text []byte) []byte {
 	b = append(b, '"')
 	for _, c := range text {
 		if c == '"' {
@@ -25,18 +30,28 @@ func AppendCell(b, text []byte) []byte {
 // AppendFreeText appends a text that people wrote; guarded, a spreadsheet will not take it
 // for a formula (R16).
 func AppendFreeText(b, text []byte, guard bool) []byte {
-	return appendGuarded(b, text, guard, "=+-@\t\r")
+	if guard && len(text) > 0 && formulaText[text[0]] {
+		return appendGuarded(b, text)
+	}
+	return AppendCell(b, text)
 }
 
 // AppendID appends an identifier; guarded against formulas, but an id that begins
 // with + or - stays joinable.
-func AppendID(b, text []byte, guard bool) []byte { return appendGuarded(b, text, guard, "=@\t\r") }
-
-func appendGuarded(b, text []byte, guard bool, formula string) []byte {
-	if guard && len(text) > 0 && bytes.IndexByte([]byte(formula), text[0]) >= 0 {
-		text = append([]byte{'\''}, text...)
+func AppendID(b, text []byte, guard bool) []byte {
+	if guard && len(text) > 0 && formulaID[text[0]] {
+		return appendGuarded(b, text)
 	}
 	return AppendCell(b, text)
+}
+
+var (
+	formulaText = [256]bool{'=': true, '+': true, '-': true, '@': true, '\t': true, '\r': true}
+	formulaID   = [256]bool{'=': true, '@': true, '\t': true, '\r': true}
+)
+
+func appendGuarded(b, text []byte) []byte {
+	return AppendCell(b, append([]byte{'\''}, text...))
 }
 
 // AppendHeader appends the header row.

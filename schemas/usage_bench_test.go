@@ -67,13 +67,13 @@ func BenchmarkUsageParquet(b *testing.B) {
 	b.ReportAllocs()
 	rows := 0
 	for b.Loop() {
-		rows += drain(b, "a.parquet", data)
+		rows += drainUsage(b, "a.parquet", data)
 	}
 	b.ReportMetric(float64(rows)/b.Elapsed().Seconds(), "events/s")
 	b.ReportMetric(float64(len(data))/1e6, "MB")
 }
 
-func drain(t testing.TB, key string, data []byte) (rows int) {
+func drainUsage(t testing.TB, key string, data []byte) (rows int) {
 	f, err := OpenUsage(key, bytes.NewReader(data), int64(len(data)))
 	if err != nil {
 		t.Fatal(err)
@@ -148,7 +148,7 @@ func BenchmarkUsageNDJSON(b *testing.B) {
 	b.ReportAllocs()
 	rows := 0
 	for b.Loop() {
-		rows += drain(b, "a.ndjson", data)
+		rows += drainUsage(b, "a.ndjson", data)
 	}
 	b.ReportMetric(float64(rows)/b.Elapsed().Seconds(), "events/s")
 }
@@ -193,7 +193,7 @@ func BenchmarkUsageParquetSmall(b *testing.B) {
 	b.ReportAllocs()
 	rows := 0
 	for b.Loop() {
-		rows += drain(b, "a.parquet", data)
+		rows += drainUsage(b, "a.parquet", data)
 	}
 	b.ReportMetric(float64(rows)/b.Elapsed().Seconds(), "events/s")
 }

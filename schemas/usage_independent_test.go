@@ -111,7 +111,7 @@ func arrowStamp(b array.Builder, v *int64, scale int64) {
 
 func TestArrowWriter(t *testing.T) {
 	rows := samples(1000)
-	want := want(rows)
+	want := wantRows(rows)
 	versions := map[string]arrowparquet.DataPageVersion{"v1": arrowparquet.DataPageV1, "v2": arrowparquet.DataPageV2}
 	codecs := []arrowcompress.Compression{arrowcompress.Codecs.Uncompressed, arrowcompress.Codecs.Snappy, arrowcompress.Codecs.Gzip,
 		arrowcompress.Codecs.Zstd, arrowcompress.Codecs.Brotli, arrowcompress.Codecs.Lz4Raw}
@@ -137,7 +137,7 @@ func TestArrowWriter(t *testing.T) {
 
 func TestArrowEncodings(t *testing.T) {
 	rows := samples(1000)
-	want := want(rows)
+	want := wantRows(rows)
 	encodings := map[string][]arrowparquet.WriterProperty{
 		"delta": {arrowparquet.WithEncodingFor("seq", arrowparquet.Encodings.DeltaBinaryPacked), arrowparquet.WithEncodingFor("status", arrowparquet.Encodings.DeltaBinaryPacked),
 			arrowparquet.WithEncodingFor("time", arrowparquet.Encodings.DeltaBinaryPacked), arrowparquet.WithEncodingFor("event_id", arrowparquet.Encodings.DeltaByteArray),
@@ -207,7 +207,7 @@ func orNull[T any](v *T) string {
 
 func TestDuckDBWriter(t *testing.T) {
 	rows := samples(1000)
-	want := want(rows)
+	want := wantRows(rows)
 	for _, codec := range []string{"uncompressed", "snappy", "gzip", "zstd", "brotli", "lz4_raw"} {
 		for _, version := range []string{"V1", "V2"} {
 			t.Run(codec+"/"+version, func(t *testing.T) {
@@ -271,7 +271,7 @@ func xSamples(t testing.TB, rows []sampleRow, codec xparquet.CompressionCodec) [
 
 func TestXitongsysWriter(t *testing.T) {
 	rows := samples(1000)
-	want := want(rows)
+	want := wantRows(rows)
 	for _, codec := range []xparquet.CompressionCodec{xparquet.CompressionCodec_UNCOMPRESSED, xparquet.CompressionCodec_SNAPPY,
 		xparquet.CompressionCodec_GZIP, xparquet.CompressionCodec_ZSTD} {
 		t.Run(codec.String(), func(t *testing.T) { sameFile(t, xSamples(t, rows, codec), want) })

@@ -119,7 +119,7 @@ func TestNDJSONLines(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			same(t, got, []string{"0: " + row + " codec=c" + at + " seq=1 bytes=9 drm=1 event_id=full",
+			sameRows(t, got, []string{"0: " + row + " codec=c" + at + " seq=1 bytes=9 drm=1 event_id=full",
 				strings.TrimSpace("1: " + tt.want), "2: " + row + at})
 		})
 	}
@@ -149,7 +149,7 @@ func TestNDJSONFiles(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				same(t, got, tt.want)
+				sameRows(t, got, tt.want)
 			})
 		}
 	}
@@ -199,7 +199,7 @@ func TestNDJSONAgreesWithParquet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	same(t, fromLines, fromParquet)
+	sameRows(t, fromLines, fromParquet)
 }
 
 func TestNDJSONExtraFields(t *testing.T) {

@@ -56,7 +56,7 @@ func (h *hybrid) advance() error {
 		h.src = h.src[n:]
 		count := int(header >> 1)
 		if count == 0 {
-			continue
+			return errRunHeader
 		}
 		if header&1 == 0 {
 			return h.equalRun(count)

@@ -67,8 +67,8 @@ func samples(n int) []sampleRow {
 	return rows
 }
 
-// want shows the rows as show does.
-func want(rows []sampleRow) []string {
+// wantRows shows the rows as showRow does.
+func wantRows(rows []sampleRow) []string {
 	out := make([]string, len(rows))
 	for i, r := range rows {
 		var s strings.Builder
@@ -128,7 +128,7 @@ func readUsage(key string, data []byte) (rows []string, extra []string, err erro
 				return rows, nil, err
 			}
 			for k := range b.Len {
-				rows = append(rows, show(b, k))
+				rows = append(rows, showRow(b, k))
 			}
 		}
 	}
@@ -138,7 +138,7 @@ func readUsage(key string, data []byte) (rows []string, extra []string, err erro
 	return rows, f.ExtraColumns(), nil
 }
 
-func show(b *Batch, i int) string {
+func showRow(b *Batch, i int) string {
 	s := fmt.Appendf(nil, "%d:", b.FirstRow+int64(i))
 	for c, codes := range b.Strings {
 		if codes != nil && codes[i] != 0 {
@@ -159,8 +159,8 @@ func show(b *Batch, i int) string {
 	return string(s)
 }
 
-// same compares rows and prints the first that differ, both sides.
-func same(t *testing.T, got, want []string) {
+// sameRows compares rows and prints the first that differ, both sides.
+func sameRows(t *testing.T, got, want []string) {
 	t.Helper()
 	for i := range max(len(got), len(want)) {
 		switch {
@@ -180,5 +180,5 @@ func sameFile(t *testing.T, data []byte, want []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	same(t, got, want)
+	sameRows(t, got, want)
 }

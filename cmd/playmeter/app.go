@@ -137,6 +137,14 @@ var configChecks = ConfigChecks{
 	Recipient: func(s string) error { _, err := crypto.ParseRecipient(s); return err },
 }
 
+// program is how this program was called, for commands to copy.
+func program() string {
+	if strings.ContainsRune(os.Args[0], filepath.Separator) {
+		return shellWord(os.Args[0])
+	}
+	return "playmeter"
+}
+
 // flagsFor repeats the flags that name this installation, for a command to copy.
 func (a *app) flagsFor() string {
 	var b strings.Builder

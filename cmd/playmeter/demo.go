@@ -165,15 +165,16 @@ func (d *demo) open(ctx context.Context, s *site, tenant schemas.Tenant) error {
 
 // goOn says which commands come next, ready to be copied.
 func (d *demo) goOn(took time.Duration) {
+	name, flags := program(), d.flagsFor()
 	d.say("\nFrom usage files to opened report in %s. To go on:\n", took.Round(100*time.Millisecond))
 	for _, t := range sample.Tenants() {
 		d.say("  # %s", t.Name)
-		d.say("  playmeter fetch sessions --tenant %s --month %s --identity %s%s --table\n", t.ID, d.month, shellWord(nearby(d.keyFile(schemas.Tenant(t.ID)))), d.flagsFor())
+		d.say("  %s fetch sessions --table --tenant %s --month %s --identity %s%s\n", name, t.ID, d.month, shellWord(nearby(d.keyFile(schemas.Tenant(t.ID)))), flags)
 	}
 	d.say("  # months, runs and what was set aside; a run now; when the next ones are")
-	d.say("  playmeter status%[1]s\n  playmeter run%[1]s\n  playmeter schedule%[1]s\n", d.flagsFor())
+	d.say("  %[1]s status%[2]s\n  %[1]s run%[2]s\n  %[1]s schedule%[2]s\n", name, flags)
 	d.say("  # any S3 client, while the daemon runs")
-	d.say("  eval \"$(playmeter env%s)\"", d.flagsFor())
+	d.say("  eval \"$(%s env%s)\"", name, flags)
 }
 
 // nearby writes a path relative to the working directory where that is shorter.

@@ -112,7 +112,7 @@ func (a *app) tellImport(d *imported) error {
 		}
 		a.say("%s put (%s), %d there already", files(len(d.Put)), humanize.IBytes(uint64(d.Bytes)), len(d.Same))
 		if len(d.Put) > 0 {
-			a.say("To count them:\n  playmeter run%s", a.flagsFor())
+			a.say("To count them:\n  %s run%s", program(), a.flagsFor())
 		}
 	}
 	if len(d.Rejected) > 0 {

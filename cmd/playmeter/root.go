@@ -33,8 +33,8 @@ func newRoot(a *app) *cobra.Command {
 	f := root.PersistentFlags()
 	f.StringVar(&a.configFile, "config", "", "configuration `FILE` (default "+DefaultConfigFile+" in the working directory, if there is one)")
 	f.StringVar(&a.dataDir, "data-dir", "", "`DIR` of object store, keys and database (default ./playmeter-data)")
-	f.StringVar(&a.logFormat, "log-format", "text", "text or json")
-	f.StringVar(&a.logLevel, "log-level", "", "debug, info, warn or error (default info; warn for a command on a terminal)")
+	f.StringVar(&a.logFormat, "log-format", "text", "`FORMAT`: text or json")
+	f.StringVar(&a.logLevel, "log-level", "", "`LEVEL`: debug, info, warn or error (default info; warn for a command on a terminal)")
 	root.AddGroup(&cobra.Group{ID: "work", Title: "Make and get reports:"}, &cobra.Group{ID: "in", Title: "Put data in:"},
 		&cobra.Group{ID: "look", Title: "Look:"}, &cobra.Group{ID: "more", Title: "More:"})
 	root.SetHelpCommandGroupID("more")

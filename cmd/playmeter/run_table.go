@@ -95,7 +95,7 @@ func (a *app) fetchHint(r *reporter.Result) string {
 	for i := range r.Tenants {
 		if t := &r.Tenants[i]; t.Manifest != nil && len(t.Manifest.Reports) > 0 {
 			report := t.Manifest.Reports[0].Report
-			return fmt.Sprintf("playmeter fetch %s --tenant %s --month %s%s --identity FILE -o %s.csv", report, t.Tenant, t.Period, a.flagsFor(), report)
+			return fmt.Sprintf("%s fetch %s --tenant %s --month %s%s --identity FILE -o %s.csv", program(), report, t.Tenant, t.Period, a.flagsFor(), report)
 		}
 	}
 	return ""

@@ -102,7 +102,7 @@ func listen(address string) (net.Listener, error) {
 
 // serveRetries is how often we look whether a command that has the store open
 // has ended, a second apart.
-const serveRetries = 10
+const serveRetries = 5
 
 // openServing opens the store as its server. A command that happens to have it
 // open is waited for.
