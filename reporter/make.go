@@ -97,8 +97,12 @@ func (x *run) begin(ctx context.Context) error {
 			return err
 		}
 	}
+	tallied := x.rules.Idle
 	if x.rules, err = rulesOf(head, x.rules); err != nil {
 		return err
+	}
+	if x.rules.Idle != tallied {
+		return fmt.Errorf("another run has just fixed other idle times for this month: %w", ErrOvertaken)
 	}
 	for _, report := range schemas.Reports {
 		if len(x.tenant.Recipients[report]) == 0 {

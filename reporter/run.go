@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/playmeter/playmeter/accounting"
 	"github.com/playmeter/playmeter/bucket"
 	"github.com/playmeter/playmeter/schemas"
@@ -94,20 +96,23 @@ func (r *Reporter) Run(ctx context.Context, o RunOptions) (*Result, error) {
 		return nil, err
 	}
 	result := &Result{Files: len(p.files)}
-	heads, rules, err := r.heads(ctx, tenants, o.Period)
+	rules, err := r.fixedRules(ctx, tenants, o.Period)
 	if err != nil {
 		return nil, err
 	}
 	if err := r.tallyAll(ctx, p, rules, result); err != nil {
 		return nil, err
 	}
+	result.Tenants = make([]TenantResult, len(tenants))
+	var group errgroup.Group
+	group.SetLimit(max(1, r.Workers))
 	for i := range tenants {
-		result.Tenants = append(result.Tenants, r.runTenant(ctx, p, &tenants[i], o.Period, heads[i], rules[i]))
-		if ctx.Err() != nil {
-			break
-		}
+		group.Go(func() error {
+			result.Tenants[i] = r.runTenant(ctx, p, &tenants[i], o.Period, rules[i])
+			return nil
+		})
 	}
-	return result, nil
+	return result, group.Wait()
 }
 
 // choose finds the tenants asked for.
@@ -129,20 +134,19 @@ func (r *Reporter) choose(ids []schemas.Tenant) ([]Tenant, error) {
 	return out, nil
 }
 
-// heads reads each tenant's newest commit, and the rules that it fixed.
-func (r *Reporter) heads(ctx context.Context, tenants []Tenant, period schemas.Period) ([]*schemas.Commit, []accounting.Rules, error) {
-	heads := make([]*schemas.Commit, len(tenants))
+// fixedRules are the rules of each tenant's period.
+func (r *Reporter) fixedRules(ctx context.Context, tenants []Tenant, period schemas.Period) ([]accounting.Rules, error) {
 	rules := make([]accounting.Rules, len(tenants))
 	for i, t := range tenants {
-		var err error
-		if heads[i], err = r.head(ctx, t.ID, period); err != nil {
-			return nil, nil, err
+		head, err := r.head(ctx, t.ID, period)
+		if err != nil {
+			return nil, err
 		}
-		if rules[i], err = rulesOf(heads[i], t.Rules); err != nil {
-			return nil, nil, err
+		if rules[i], err = rulesOf(head, t.Rules); err != nil {
+			return nil, err
 		}
 	}
-	return heads, rules, nil
+	return rules, nil
 }
 
 // tallyAll brings the tallies up to date, once for each pair of idle times in
@@ -180,11 +184,11 @@ func (r *Reporter) tallyAll(ctx context.Context, p *plan, rules []accounting.Rul
 }
 
 // runTenant makes one tenant's reports and wraps what came of it.
-func (r *Reporter) runTenant(ctx context.Context, p *plan, t *Tenant, period schemas.Period, head *schemas.Commit, rules accounting.Rules) TenantResult {
+func (r *Reporter) runTenant(ctx context.Context, p *plan, t *Tenant, period schemas.Period, rules accounting.Rules) TenantResult {
 	result := TenantResult{Tenant: t.ID, Period: period, Folder: schemas.ReportFolder(t.ID, period)}
 	began := r.Now()
 	err := r.leased(ctx, t.ID, period, func() error {
-		run := &run{r: r, plan: p, tenant: t, period: period, head: head, rules: rules, result: &result}
+		run := &run{r: r, plan: p, tenant: t, period: period, rules: rules, result: &result}
 		return run.make(ctx)
 	})
 	if err != nil {

@@ -86,8 +86,9 @@ type NodeEvents struct {
 	Node       string `json:"node_id"`
 	Events     int64  `json:"events"`
 	Duplicates int64  `json:"duplicates"`
-	Missing    int64  `json:"missing"`
-	Bytes      Sum    `json:"bytes"`
+	// Missing is how many sequence numbers of the node were never met; nil where nobody looked.
+	Missing *int64 `json:"missing,omitempty"`
+	Bytes   Sum    `json:"bytes"`
 }
 
 // Enrichment names the tables that rows were looked up in.

@@ -122,7 +122,7 @@ func (u *lineUsage) extraFields() []string {
 	return slices.Sorted(maps.Keys(u.extra))
 }
 
-func (u *lineUsage) part() *linePart { return &linePart{file: u} }
+func (u *lineUsage) part() *linePart { return &linePart{file: u, rows: lineRows{most: maxDict}} }
 
 // maxBatchBytes ends a batch whose lines take more.
 const maxBatchBytes = 16 << 20

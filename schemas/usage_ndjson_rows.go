@@ -29,6 +29,7 @@ var lineFields = func() map[string]lineField {
 // lineRows fills a batch row by row.
 type lineRows struct {
 	n       int // rows so far
+	most    int // size from which a new dictionary begins
 	b       Batch
 	strings [NumStringColumns][]uint32
 	ints    [NumIntColumns][]int64
@@ -61,7 +62,7 @@ func (r *lineRows) init(extra func(string)) {
 
 // begin starts a batch.
 func (r *lineRows) begin() {
-	if r.b.Dict.Size() > maxDict {
+	if r.b.Dict.Size() > r.most {
 		r.b.Dict = NewDict()
 		r.recent = recentTexts{}
 	}

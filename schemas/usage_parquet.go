@@ -193,6 +193,7 @@ type parquetPart struct {
 	opened  bool
 	row     int64
 	step    int   // rows of the next batch
+	most    int   // size from which a new dictionary begins
 	held    int64 // bytes of pages that the columns hold
 	batch   Batch
 	ids     Texts
@@ -200,7 +201,7 @@ type parquetPart struct {
 }
 
 func (u *parquetUsage) part(i int) *parquetPart {
-	return &parquetPart{file: u, group: u.groups[i], step: 1 << 10}
+	return &parquetPart{file: u, group: u.groups[i], step: 1 << 10, most: maxDict}
 }
 
 func (p *parquetPart) open() error {
@@ -243,7 +244,7 @@ func (p *parquetPart) next() (*Batch, error) {
 	if p.row == p.group.rows {
 		return nil, p.end()
 	}
-	if p.batch.Dict.Size() > maxDict {
+	if p.batch.Dict.Size() > p.most {
 		p.begin(NewDict())
 	}
 	before := p.batch.Dict.Size()
