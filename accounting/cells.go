@@ -29,6 +29,7 @@ type objectKey struct {
 // tenantHour counts what became of a tenant's rows of an hour.
 type tenantHour struct {
 	key        tenantKey
+	of         *cells
 	read       int64
 	after      int64
 	duplicates int64
@@ -57,6 +58,7 @@ func (n *nodeHour) serve(bytes int64) {
 // objectHour is the cells of one object and hour.
 type objectHour struct {
 	key     objectKey
+	of      *cells
 	cells   []cell
 	library uint32
 	libTime int64
@@ -85,7 +87,7 @@ func (s *cells) tenantHour(tenant uint32, hour schemas.Hour) *tenantHour {
 	}
 	th := s.tenants[key]
 	if th == nil {
-		th = &tenantHour{key: key, nodes: make(map[uint32]*nodeHour)}
+		th = &tenantHour{key: key, of: s, nodes: make(map[uint32]*nodeHour)}
 		s.tenants[key] = th
 		s.count++
 	}
@@ -101,6 +103,7 @@ func (th *tenantHour) node(code uint32) *nodeHour {
 	if n == nil {
 		n = new(nodeHour)
 		th.nodes[code] = n
+		th.of.count++
 	}
 	th.lastCode, th.lastNode = code, n
 	return n
@@ -127,7 +130,7 @@ func (s *cells) objectHour(tenant, object uint32, hour schemas.Hour) *objectHour
 			s.slab = make([]objectHour, 256)
 		}
 		oh, s.slab = &s.slab[0], s.slab[1:]
-		oh.key = key
+		oh.key, oh.of = key, s
 		s.objects[key] = oh
 		s.count++
 	}
@@ -160,6 +163,9 @@ func (oh *objectHour) add(m schemas.Measure, drm bool, size uint32, bytes, micro
 		}
 	}
 	oh.cells = append(oh.cells, cell{id, 1, bytes, micros})
+	if oh.of.count++; len(oh.cells) > maxList {
+		oh.of.count = maxCells + 1
+	}
 }
 
 // name keeps the library of the earliest event (R20).
@@ -188,13 +194,17 @@ func earlier(t1, seq1, t2, seq2 int64, compare func() int) bool {
 }
 
 // writeCells turns the cells into sum rows.
-func (p *part) writeCells() {
+func (p *part) writeCells() error {
 	for key, th := range p.cells.tenants {
 		p.writeTenantHour(key, th)
 	}
 	for key, oh := range p.cells.objects {
+		if err := p.relieve(); err != nil {
+			return err
+		}
 		p.writeObjectHour(key, oh)
 	}
+	return nil
 }
 
 func (p *part) writeTenantHour(key tenantKey, th *tenantHour) {

@@ -9,25 +9,17 @@ import (
 	"github.com/playmeter/playmeter/schemas"
 )
 
-// copyKey identifies an event for the purpose of SPEC 2.1 "Duplicates".
-type copyKey struct {
-	set  setKey
-	seq  int64
-	time int64
-	hash eventHash // where there is no seq
-}
-
 // kept is the row of an event that counts, and what it says.
 type kept struct {
 	row    int64
-	digest [32]byte
+	digest [16]byte
 }
 
 // findCopies reads the file again and returns, ascending, the rows that repeat
 // an earlier row of it, and how many of them say something else, per tenant and
 // hour. Only rows under suspicion are remembered.
 func (t *tallier) findCopies(found suspects) ([]int64, map[schemas.Tenant]map[schemas.Hour]int64, error) {
-	seen := make(map[copyKey]kept)
+	seen := make(map[eventHash]kept)
 	differing := make(map[schemas.Tenant]map[schemas.Hour]int64)
 	var copies []int64
 	p := newPart(&t.opts, 0, func(*rows) error { return nil })
@@ -60,22 +52,26 @@ func (t *tallier) findCopies(found suspects) ([]int64, map[schemas.Tenant]map[sc
 	return copies, differing, nil
 }
 
-// copyKey tells whether a row is under suspicion, and as what.
-func (p *part) copyKey(c *columns, i int, e *event, found *suspects) (copyKey, bool) {
+// copyKey tells whether a row is under suspicion, and as what (SPEC 2.1 "Duplicates").
+func (p *part) copyKey(c *columns, i int, e *event, found *suspects) (eventHash, bool) {
 	if e.seq != schemas.None {
-		key := setKey{p.dict.Text(e.node), e.hour}
-		seqs := found.seqs[key]
-		return copyKey{set: key, seq: e.seq, time: e.time}, seqs != nil && seqs.Contains(uint64(e.seq))
+		node := p.dict.Text(e.node)
+		seqs := found.seqs[setKey{node, e.hour}]
+		if seqs == nil || !seqs.Contains(uint64(e.seq)) {
+			return eventHash{}, false
+		}
+		// No event id begins with 0xff: texts are UTF-8.
+		return hashEvent(node, binary.BigEndian.AppendUint64([]byte{0xff}, uint64(e.seq)), e.time), true
 	}
 	if c.id == nil || len(c.id.At(i)) == 0 {
-		return copyKey{}, false
+		return eventHash{}, false
 	}
 	hash := hashEvent(p.dict.Text(e.node), c.id.At(i), e.time)
-	return copyKey{seq: schemas.None, hash: hash}, found.hashes[hash]
+	return hash, found.hashes[hash]
 }
 
 // digest is a hash over everything that a row says.
-func (p *part) digest(c *columns, i int) [32]byte {
+func (p *part) digest(c *columns, i int) [16]byte {
 	var buf []byte
 	for _, codes := range c.text {
 		text := p.dict.Text(codes[i])
@@ -88,5 +84,6 @@ func (p *part) digest(c *columns, i int) [32]byte {
 	if c.id != nil {
 		buf = append(buf, c.id.At(i)...)
 	}
-	return sha256.Sum256(buf)
+	sum := sha256.Sum256(buf)
+	return [16]byte(sum[:16])
 }

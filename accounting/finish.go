@@ -49,7 +49,9 @@ func percent(s *schemas.Session, facts Facts, segments, long int64) int64 {
 	if s.HasVideo && facts.VideoSegments > 0 {
 		total = facts.VideoSegments
 	} else if long > 0 {
-		total = (facts.Duration + long - 1) / long
+		if total = facts.Duration / long; facts.Duration%long != 0 {
+			total++
+		}
 	}
 	if total == 0 || segments == 0 {
 		return schemas.None

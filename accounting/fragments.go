@@ -40,7 +40,6 @@ type viewer struct {
 	pass, ip, agent uint32 // token, else auth address; zero where there is a session id
 	tenant, object  uint32
 	hour            schemas.Hour
-	record          bool
 }
 
 // fragment is a stretch of one viewer's playback in one hour, as it grows.
@@ -51,6 +50,7 @@ type fragment struct {
 	requests    int64
 	errors      int64
 	bytes       int64
+	micros      int64 // of all tracks
 	live        bool
 
 	codes   [schemas.NumFields]uint32
@@ -92,6 +92,10 @@ type fragments struct {
 
 // maxFragments bounds the memory of a part between flushes: about 0.7 KB each.
 const maxFragments = 100_000
+
+// maxList is how long a list that is searched from its front may grow before the part is
+// flushed and begun anew.
+const maxList = 512
 
 func (s *fragments) full() bool { return len(s.all) > maxFragments }
 
@@ -141,7 +145,7 @@ func (p *part) fragment(c *columns, i int, e *event) *fragment {
 	if who.session == 0 {
 		idle = int64(p.opts.Idle.WithoutID)
 	}
-	if f == nil || e.time > f.last && e.time-f.last > idle || e.time < f.first && f.first-e.time > idle || f.bytes > overflow {
+	if f == nil || e.time > f.last && e.time-f.last > idle || e.time < f.first && f.first-e.time > idle || f.bytes > overflow || f.micros > overflow {
 		f = p.fragments.grow(who, e.time)
 	}
 	*memo = f
@@ -184,7 +188,7 @@ func (f *fragment) count(p *part, c *columns, i int, e *event, m schemas.Measure
 	}
 	f.requests++
 	f.bytes += e.bytes
-	share := f.share(e.node)
+	share := f.share(e.node, &p.crowded)
 	share.requests++
 	share.bytes += e.bytes
 	if wanted := f.missing & p.fragments.present; wanted != 0 || e.time <= f.latest {
@@ -193,6 +197,7 @@ func (f *fragment) count(p *part, c *columns, i int, e *event, m schemas.Measure
 	if m == schemas.MeasurePlayout {
 		return
 	}
+	f.micros += e.micros
 	audio := m == schemas.MeasureAudio
 	segments, long := &f.video, &f.longVideo
 	if audio {
@@ -202,7 +207,7 @@ func (f *fragment) count(p *part, c *columns, i int, e *event, m schemas.Measure
 		share.video += e.micros
 	}
 	if e.micros > 0 {
-		f.rendition(size, audio, drm).micros += e.micros
+		f.rendition(size, audio, drm, &p.crowded).micros += e.micros
 	}
 	if segment := c.num[schemas.IntSegment][i]; segment >= 0 {
 		segments.Add(uint32(segment))
@@ -215,23 +220,25 @@ func (f *fragment) count(p *part, c *columns, i int, e *event, m schemas.Measure
 	}
 }
 
-func (f *fragment) share(node uint32) *shareSum {
+func (f *fragment) share(node uint32, crowded *bool) *shareSum {
 	for i := range f.shares {
 		if f.shares[i].node == node {
 			return &f.shares[i]
 		}
 	}
 	f.shares = append(f.shares, shareSum{node: node})
+	*crowded = *crowded || len(f.shares) > maxList
 	return &f.shares[len(f.shares)-1]
 }
 
-func (f *fragment) rendition(size uint32, audio, drm bool) *renditionSum {
+func (f *fragment) rendition(size uint32, audio, drm bool, crowded *bool) *renditionSum {
 	for i := range f.renditions {
 		if r := &f.renditions[i]; r.size == size && r.audio == audio && r.drm == drm {
 			return r
 		}
 	}
 	f.renditions = append(f.renditions, renditionSum{size: size, audio: audio, drm: drm})
+	*crowded = *crowded || len(f.renditions) > maxList
 	return &f.renditions[len(f.renditions)-1]
 }
 
@@ -300,9 +307,12 @@ func (p *part) key(v *viewer) schemas.SessionKey {
 }
 
 // writeFragments turns the fragments into rows.
-func (p *part) writeFragments() {
+func (p *part) writeFragments() error {
 	var row schemas.Fragment
 	for _, f := range p.fragments.all {
+		if err := p.relieve(); err != nil {
+			return err
+		}
 		f.video.Normalize()
 		f.audio.Normalize()
 		row = schemas.Fragment{Kind: schemas.FragmentPlayout, Hour: f.who.hour, File: p.file, Key: p.key(&f.who),
@@ -324,4 +334,5 @@ func (p *part) writeFragments() {
 		}
 		p.rows.addFragment(schemas.Tenant(p.dict.Text(f.who.tenant)), &row)
 	}
+	return nil
 }

@@ -15,6 +15,7 @@ import (
 const (
 	PackMembers = 1000
 	PackMemory  = 48 << 20
+	packSpans   = 200_000
 )
 
 // PackBuilder collects the tallies of usage files and writes them as a pack
@@ -26,6 +27,7 @@ type PackBuilder struct {
 	offset int64
 	rows   *rows
 	voided map[uint32]bool
+	spans  int // entries of tenants and hours in the index
 	index  schemas.PackIndex
 }
 
@@ -61,6 +63,9 @@ func (b *PackBuilder) Finish(m schemas.Member) {
 		return
 	}
 	b.index.Members[last] = m
+	for _, t := range m.Tenants {
+		b.spans += 1 + len(t.Hours)
+	}
 }
 
 // Members is how many files the pack holds, Full whether it should be closed.
@@ -68,7 +73,7 @@ func (b *PackBuilder) Members() int { return len(b.index.Members) }
 
 // Full tells whether the pack has reached its bounds.
 func (b *PackBuilder) Full() bool {
-	return len(b.index.Members) >= PackMembers || b.offset > 0 || b.rows.size() > PackMemory
+	return len(b.index.Members) >= PackMembers || b.spans > packSpans || b.offset > 0 || b.rows.size() > PackMemory
 }
 
 func (b *PackBuilder) add(r *rows) error {

@@ -1,6 +1,9 @@
 package accounting
 
 import (
+	"errors"
+	"fmt"
+
 	"github.com/playmeter/playmeter/schemas"
 )
 
@@ -29,6 +32,7 @@ type part struct {
 	placeless [schemas.NumReasons]int64
 	excluded  []int64 // rows yet to be met
 	read      int64
+	crowded   bool // a list has grown too long to be searched
 
 	// gather, if set, is shown the rows that pass the checks, and nothing is counted.
 	gather func(c *columns, i int, e *event)
@@ -55,12 +59,21 @@ func (p *part) add(b *schemas.Batch) error {
 	p.read += int64(b.Len)
 	for i := range b.Len {
 		p.row(&c, i, b.FirstRow+int64(i))
+		if p.crowded || p.fragments.full() || p.cells.full() || p.records.full() {
+			if err := p.spill(); err != nil {
+				return err
+			}
+		}
 	}
-	if p.fragments.full() || p.cells.full() {
-		return p.spill()
+	if n := len(p.spans.all); n > maxTenants {
+		return fmt.Errorf("%w: it names more than %d tenants: is something else in the column tenant_id?", schemas.ErrUnreadable, maxTenants)
 	}
 	return nil
 }
+
+// maxTenants bounds how many tenants a usage file may name: more are a column that
+// holds something else, and would swell the index of the pack.
+const maxTenants = 10_000
 
 // renew flushes what is keyed by the codes of the old dictionary.
 func (p *part) renew(d *schemas.Dict) error {
@@ -82,15 +95,29 @@ func (p *part) renew(d *schemas.Dict) error {
 
 // spill turns cells and fragments into rows and hands them on.
 func (p *part) spill() error {
-	p.writeCells()
-	p.writeFragments()
-	p.writeRecords()
+	if err := errors.Join(p.writeCells(), p.writeFragments(), p.writeRecords()); err != nil {
+		return err
+	}
 	p.cells.reset()
 	p.fragments.reset()
 	p.records.reset()
+	p.crowded = false
+	return p.hand()
+}
+
+// hand gives the rows written so far to the pack.
+func (p *part) hand() error {
 	full := p.rows
 	p.rows = newRows()
 	return p.flush(full)
+}
+
+// relieve hands the rows on when they have grown large, as with long texts.
+func (p *part) relieve() error {
+	if p.rows.size() < PackMemory/2 {
+		return nil
+	}
+	return p.hand()
 }
 
 // finish flushes what is left.
@@ -173,7 +200,9 @@ func (p *part) count(c *columns, i int, e *event, th *tenantHour, node *nodeHour
 		p.countError(c, i, e, oh)
 		return
 	}
-	node.serve(e.bytes)
+	if e.kind != schemas.KindSession { // records are cumulative: their bytes are no sum
+		node.serve(e.bytes)
+	}
 	if e.status == 499 {
 		e.micros = 0
 	}

@@ -13,13 +13,22 @@ type records struct {
 	newest map[viewer]*schemas.Fragment
 }
 
+// maxRecords bounds their memory between flushes: about 2 KB each.
+const maxRecords = 30_000
+
+func (s *records) full() bool { return len(s.newest) > maxRecords }
+
 func (s *records) reset() { s.newest = make(map[viewer]*schemas.Fragment) }
 
 // record counts a server's own record of a session (SPEC 5.2).
 func (p *part) record(c *columns, i int, e *event) {
 	who := viewerOf(c, i, e)
-	f := p.recordRow(c, i, e, &who)
 	old := p.records.newest[who]
+	if old != nil && old.Start > e.time {
+		old.Requests++
+		return
+	}
+	f := p.recordRow(c, i, e, &who)
 	if old == nil {
 		p.records.newest[who] = f
 		return
@@ -85,8 +94,12 @@ func recordBytes(f *schemas.Fragment) []byte {
 }
 
 // writeRecords turns the records into rows.
-func (p *part) writeRecords() {
+func (p *part) writeRecords() error {
 	for who, f := range p.records.newest {
+		if err := p.relieve(); err != nil {
+			return err
+		}
 		p.rows.addFragment(schemas.Tenant(p.dict.Text(who.tenant)), f)
 	}
+	return nil
 }

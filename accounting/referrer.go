@@ -31,8 +31,11 @@ func cleanReferrer(ref string) string {
 			kept = append(kept, pair)
 		}
 	}
-	if len(kept) > 0 {
-		head += "?" + strings.Join(kept, "&")
+	if len(kept) == len(all) {
+		return ref
+	}
+	if left := strings.Join(kept, "&"); left != "" {
+		head += "?" + left
 	}
 	return head + fragment
 }

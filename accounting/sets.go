@@ -101,8 +101,7 @@ func (n *nodeSet) settle() {
 		}
 		return
 	}
-	before := n.seqs.GetCardinality()
-	if before > 0 {
+	if !n.seqs.IsEmpty() {
 		run := roaring64.New()
 		run.AddRange(lo, hi+1)
 		run.And(n.seqs)
@@ -183,7 +182,16 @@ func (s *sets) suspects() suspects {
 const hashesPerRow = 64 << 10
 
 // write turns the sets into rows of a file.
-func (s *sets) write(file uint32, out *rows) error {
+func (s *sets) write(file uint32, add func(*rows) error) error {
+	out := newRows()
+	relieve := func() error {
+		if out.size() < PackMemory/2 {
+			return nil
+		}
+		full := out
+		out = newRows()
+		return add(full)
+	}
 	for key, n := range s.nodes {
 		n.settle()
 		row := schemas.SetRow{Hour: key.hour, File: file, Node: []byte(key.node), Count: n.count}
@@ -195,6 +203,9 @@ func (s *sets) write(file uint32, out *rows) error {
 			return err
 		}
 		out.addSet(&row)
+		if err := relieve(); err != nil {
+			return err
+		}
 	}
 	for hour, hashes := range s.hashes {
 		for chunk := range slices.Chunk(hashes, hashesPerRow) {
@@ -203,9 +214,12 @@ func (s *sets) write(file uint32, out *rows) error {
 				row.Hashes = append(row.Hashes, h[:]...)
 			}
 			out.addSet(&row)
+			if err := relieve(); err != nil {
+				return err
+			}
 		}
 	}
-	return nil
+	return add(out)
 }
 
 func bitmapBytes(b *roaring64.Bitmap) ([]byte, error) {

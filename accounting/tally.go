@@ -74,10 +74,10 @@ func (t *tallier) pass() (schemas.Member, suspects, error) {
 			member.Placeless[schemas.Reason(reason).String()] = n
 		}
 	}
-	out := newRows()
-	if err := whole.sets.write(t.file, out); err != nil {
+	if err := whole.sets.write(t.file, t.pack.add); err != nil {
 		return schemas.Member{}, suspects{}, fmt.Errorf("write sequence sets: %w", err)
 	}
+	out := newRows()
 	for tenant, hours := range t.differing {
 		for hour, n := range hours {
 			out.addSum(tenant, &schemas.SumRow{Hour: hour, File: t.file, Measure: schemas.MeasureDiffering, Count: n})

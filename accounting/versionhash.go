@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"math/big"
 	"strings"
+
+	"github.com/playmeter/playmeter/schemas"
 )
 
 const base58Alphabet = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
@@ -15,7 +17,7 @@ const base58Alphabet = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwx
 //   - Source: SPEC 1.
 func ObjectOfVersion(hash string) string {
 	text, ok := strings.CutPrefix(hash, "hq__")
-	if !ok || len(text) > 1024 {
+	if !ok || len(text) > 4*schemas.MaxID {
 		return ""
 	}
 	raw, ok := decodeBase58(text)

@@ -208,7 +208,7 @@ func BenchmarkSeal(b *testing.B) {
 		if err := rows(out); err != nil {
 			b.Fatal(err)
 		}
-		if _, err := s.closeReport(out, j, nil, int64(n)); err != nil {
+		if _, err := s.closeReport(b.Context(), out, j, nil, int64(n)); err != nil {
 			b.Fatal(err)
 		}
 		return time.Since(began)

@@ -26,6 +26,7 @@ type catalogView struct {
 	digest   string   // of the snapshots used
 	asides   []Aside
 	warnings []string
+	skipped  int
 }
 
 type snapshot struct {
@@ -73,6 +74,9 @@ func (r *Reporter) loadCatalog(ctx context.Context, tenant schemas.Tenant, b acc
 	for _, at := range v.holdings.Shrunk {
 		v.warnings = append(v.warnings, fmt.Sprintf("catalog snapshot %s lost more than half of the objects", at))
 	}
+	if n := v.skipped; n > 0 {
+		v.warnings = append(v.warnings, fmt.Sprintf("%d rows of catalog snapshots have no usable object_id, or numbers that do not convert", n))
+	}
 	if v.holdings.Repeated > 0 {
 		v.warnings = append(v.warnings, fmt.Sprintf("%d catalog rows were replaced by a later row with the same object_id", v.holdings.Repeated))
 	}
@@ -117,6 +121,7 @@ func (r *Reporter) readSnapshot(ctx context.Context, v *catalogView, s *snapshot
 	}
 	switch {
 	case err == nil:
+		v.skipped += s.catalog.Skipped + s.catalog.BadValues
 		return true, nil
 	case errors.Is(err, schemas.ErrUnreadable), errors.Is(err, bucket.ErrCorrupt), errors.Is(err, bucket.ErrTooLarge):
 		r.Log.Error("catalog snapshot set aside", "object", s.Key, "err", err)

@@ -4,8 +4,8 @@
 //
 // Follow one run ([Reporter.Run]):
 //
-//   - plan.go lists the usage bucket and the packs, tally.go counts the files
-//     that have no tally yet.
+//   - run.go plans: it lists the usage bucket and the packs (packs.go), and tally.go counts
+//     the files that have no tally yet.
 //   - A lease (lease.go) keeps two processes from doing the same work; it fences
 //     nothing.
 //   - inputs.go pins the tallies of the month, fold.go folds them into a

@@ -23,67 +23,84 @@ type input struct {
 	cut location
 }
 
+// errNoTally tells that a file once counted has no tally that can be found.
+var errNoTally = errors.New("its tally is in no pack of the metering bucket, and the file is not there to be counted again: restore either")
+
 // inputs decides which tallies a tenant's period is folded from (SPEC 6): the
 // listed files, and those once counted that are gone or whose replacement cannot be read.
-// The result is sorted by key.
-func (r *Reporter) inputs(tenant schemas.Tenant, b accounting.Bounds, prior []schemas.Input, files []bucket.Info, s *shelf) ([]input, error) {
-	listed := make(map[string]bool, len(files))
-	wanted := make(map[string]input)
-	for _, f := range files {
-		at, ok := s.find(tallyName(f, b.Idle))
-		if !ok || at.info().Unreadable != "" {
-			continue
-		}
-		listed[f.Key] = true
-		in := input{Input: schemas.Input{Key: f.Key, ETag: f.ETag, Size: f.Size, Tally: at.info().Tally}, at: at}
+// The result is sorted by key; other is how many of them were tallied under other idle times.
+func (r *Reporter) inputs(tenant schemas.Tenant, b accounting.Bounds, prior []schemas.Input, files []bucket.Info, s *shelf) (out []input, other int, err error) {
+	listed, read := make(map[string]bool, len(files)), make(map[string]bool, len(files))
+	use := func(at location) {
+		m := at.info()
+		in := input{Input: schemas.Input{Key: m.Key, ETag: m.ETag, Size: m.Size, Tally: m.Tally, Gone: !listed[m.Key]}, at: at}
 		if in.place(tenant, &b) {
-			wanted[f.Key] = in
+			out = append(out, in)
+			if m.Tally != nameOf(m, b.Idle) {
+				other++
+			}
 		}
+	}
+	for _, f := range files {
+		listed[f.Key] = true
+		if at, ok := s.find(tallyName(f, b.Idle)); ok && at.info().Unreadable == "" {
+			read[f.Key] = true
+			use(at)
+		}
+	}
+	before := make(map[schemas.TallyName]bool, len(prior))
+	for _, p := range prior {
+		before[p.Tally] = true
+	}
+	once := s.once(read, b.Idle, before)
+	for _, at := range once {
+		use(at)
 	}
 	for _, p := range prior {
-		if listed[p.Key] {
-			continue
+		if _, ok := once[p.Key]; !ok && !read[p.Key] {
+			return nil, 0, fmt.Errorf("%s: %w", p.Key, errNoTally)
 		}
-		at, ok := s.find(p.Tally)
-		if !ok {
-			return nil, fmt.Errorf("the tally of %s is in no pack of the metering bucket, and the file is no longer there to be counted again: restore either", p.Key)
-		}
-		p.Gone, p.Before = true, false
-		in := input{Input: p, at: at}
-		if in.place(tenant, &b) {
-			wanted[p.Key] = in
-		}
-	}
-	for _, at := range s.vanished(listed, b.Idle) {
-		m := at.info()
-		in := input{Input: schemas.Input{Key: m.Key, ETag: m.ETag, Size: m.Size, Tally: m.Tally, Gone: true}, at: at}
-		if _, ok := wanted[m.Key]; !ok && in.place(tenant, &b) {
-			wanted[m.Key] = in
-		}
-	}
-	out := make([]input, 0, len(wanted))
-	for _, in := range wanted {
-		out = append(out, in)
 	}
 	slices.SortFunc(out, func(a, b input) int { return cmp.Compare(a.Key, b.Key) })
-	return out, nil
+	return out, other, nil
 }
 
-// vanished returns, per key that is not listed, the tally of its newest object.
-func (s *shelf) vanished(listed map[string]bool, idle accounting.Idle) map[string]location {
+func nameOf(m *schemas.Member, idle accounting.Idle) schemas.TallyName {
+	return schemas.NameTally(m.Key, m.ETag, idle.WithID, idle.WithoutID, "")
+}
+
+// once returns, per key that cannot be read now, the tally of the newest object that could;
+// of objects of one second the one that the run before counted, of one object's tallies the one under
+// the given idle times, where there is one.
+func (s *shelf) once(read map[string]bool, idle accounting.Idle, before map[schemas.TallyName]bool) map[string]location {
 	out := make(map[string]location)
 	for _, p := range s.sorted() {
 		for i := range p.index.Members {
 			m := &p.index.Members[i]
-			if m.Tally == "" || m.Unreadable != "" || listed[m.Key] || m.Tally != schemas.NameTally(m.Key, m.ETag, idle.WithID, idle.WithoutID, "") {
+			if m.Tally == "" || m.Unreadable != "" || read[m.Key] {
 				continue
 			}
-			if old, ok := out[m.Key]; !ok || old.info().Modified.Before(m.Modified) {
+			old, ok := out[m.Key]
+			if !ok || newer(m, old.info(), idle, before) {
 				out[m.Key] = location{p, uint32(i)}
 			}
 		}
 	}
 	return out
+}
+
+// newer tells whether a serves better than b for a key; the name last, so that the choice is one.
+func newer(a, b *schemas.Member, idle accounting.Idle, before map[schemas.TallyName]bool) bool {
+	if c := a.Modified.Compare(b.Modified); c != 0 {
+		return c > 0
+	}
+	if before[a.Tally] != before[b.Tally] {
+		return before[a.Tally]
+	}
+	if x, y := a.Tally == nameOf(a, idle), b.Tally == nameOf(b, idle); x != y {
+		return x
+	}
+	return a.Tally < b.Tally
 }
 
 // place tells whether a file matters to the tenant's statement, and notes whether only

@@ -1,6 +1,7 @@
 package reporter
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -60,17 +61,22 @@ func (r *Reporter) acquire(ctx context.Context, tenant schemas.Tenant, period sc
 	return l, nil
 }
 
-// write creates the next lease.
+// write creates the next lease. Where the answer was lost, what is there is read back.
 func (l *lease) write(ctx context.Context) error {
 	body, err := json.Marshal(leaseBody{Holder: rand.Text(), Since: l.r.Now().UTC().Format(time.RFC3339)})
 	if err != nil {
 		return err
 	}
-	_, err = l.r.Buckets.Metering.Create(ctx, schemas.LeaseName(l.tenant, l.period, l.number+1), body)
-	if errors.Is(err, bucket.ErrExist) {
-		return fmt.Errorf("%s %s: %w", l.tenant, l.period, ErrBusy)
-	} else if err != nil {
-		return err
+	key := schemas.LeaseName(l.tenant, l.period, l.number+1)
+	if _, err = l.r.Buckets.Metering.Create(ctx, key, body); err != nil {
+		there, _, rerr := l.r.Buckets.Metering.Get(ctx, key, "", maxSmall)
+		switch {
+		case rerr == nil && bytes.Equal(there, body):
+		case errors.Is(err, bucket.ErrExist):
+			return fmt.Errorf("%s %s: %w", l.tenant, l.period, ErrBusy)
+		default:
+			return err
+		}
 	}
 	l.number++
 	return nil

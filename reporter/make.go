@@ -36,6 +36,8 @@ type run struct {
 	commit    schemas.Commit
 	statement *accounting.Statement
 	sorted    *sorter // nil: the sessions are those of the head
+	past      bool    // the as-of lies before that of the current run: readers keep that one
+	warnings  []string
 }
 
 // rulesOf are the rules of a period: those of its first run, else the configured ones.
@@ -94,8 +96,9 @@ func (x *run) begin(ctx context.Context) error {
 	}
 	if x.head = head; head != nil {
 		if err := x.r.publish(ctx, head); err != nil {
-			return err
+			x.r.Log.Error("the stable names of the run before could not be repaired", "tenant", x.tenant.ID, "month", x.period.String(), "run", head.Current.Run, "err", err)
 		}
+		x.past = head.Current.AsOf > x.plan.asOf.Format(time.RFC3339)
 	}
 	tallied := x.rules.Idle
 	if x.rules, err = rulesOf(head, x.rules); err != nil {
@@ -132,12 +135,13 @@ func (x *run) collect(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if x.inputs, err = x.r.inputs(x.tenant.ID, x.bounds, prior, x.plan.files, x.plan.shelf); err != nil {
+	if err := x.findInputs(ctx, prior); err != nil {
 		return err
 	}
 	if x.catalog, err = x.r.loadCatalog(ctx, x.tenant.ID, x.bounds); err != nil {
 		return err
 	}
+	x.result.Aside = x.catalog.asides
 	rules, err := json.Marshal(x.rules)
 	if err != nil {
 		return err
@@ -146,10 +150,35 @@ func (x *run) collect(ctx context.Context) (err error) {
 	if x.head != nil {
 		x.commit.Parent = x.head.Number
 	}
-	x.commit.Statement = digestOf("statement", fmt.Sprint(schemas.TallyFormat), x.period.String(), inputsDigest(x.inputs), x.rules.Digest(), x.divided())
+	x.commit.Statement = digestOf("statement", foldVersion, fmt.Sprint(schemas.TallyFormat), x.period.String(), inputsDigest(x.inputs), x.rules.Digest(), x.divided())
 	x.commit.SessionsKey = digestOf("sessions", x.commit.Statement, x.catalog.digest, x.r.Agents.Digest(), x.r.Geo.Name())
 	return nil
 }
+
+// findInputs pins the inputs. Where one is missing, another process may have
+// stored its tally since the packs were listed: they are listed once more.
+func (x *run) findInputs(ctx context.Context, prior []schemas.Input) error {
+	inputs, other, err := x.r.inputs(x.tenant.ID, x.bounds, prior, x.plan.files, x.plan.shelf)
+	if errors.Is(err, errNoTally) {
+		again, lerr := x.r.loadShelf(ctx)
+		if lerr != nil {
+			return lerr
+		}
+		x.plan.shelf.join(again)
+		inputs, other, err = x.r.inputs(x.tenant.ID, x.bounds, prior, x.plan.files, x.plan.shelf)
+	}
+	if err != nil {
+		return err
+	}
+	if x.inputs = inputs; other > 0 {
+		x.warnings = append(x.warnings, fmt.Sprintf("%d usage files that are gone were counted under other idle times: their sessions are split by those", other))
+	}
+	return nil
+}
+
+// foldVersion changes with what the fold makes of the same tallies, so that no statement
+// stored by other software is taken for ours.
+const foldVersion = "1"
 
 func digestOf(parts ...string) string {
 	h := sha256.New()
@@ -176,7 +205,7 @@ func (x *run) priorInputs(ctx context.Context) ([]schemas.Input, error) {
 	if x.head == nil {
 		return nil, nil
 	}
-	packed, _, err := x.r.Buckets.Metering.Get(ctx, x.head.Inputs, "", maxSmall)
+	packed, _, err := x.r.Buckets.Metering.Get(ctx, x.head.Inputs, "", maxStatement)
 	if err != nil {
 		return nil, err
 	}
@@ -186,7 +215,7 @@ func (x *run) priorInputs(ctx context.Context) ([]schemas.Input, error) {
 // fold makes statement and sessions, or takes them over from the run before
 // where nothing that they depend on has changed.
 func (x *run) fold(ctx context.Context) error {
-	if x.head != nil && x.head.SessionsKey == x.commit.SessionsKey && x.sessionsStand() {
+	if x.head != nil && x.head.SessionsKey == x.commit.SessionsKey && x.sessionsStand(ctx) {
 		if s, err := x.r.readStatement(ctx, x.head); err == nil {
 			x.statement = s
 			x.commit.Sessions, x.commit.SessionRows = x.head.Sessions, x.head.SessionRows
@@ -204,27 +233,30 @@ func (x *run) fold(ctx context.Context) error {
 		return err
 	}
 	x.commit.SessionRows = x.sorted.rows
+	if x.past {
+		return nil
+	}
 	return x.r.storeStatement(ctx, &x.commit, x.statement)
 }
 
 // sessionsStand tells whether the head's sessions report serves the tenant as it is.
-func (x *run) sessionsStand() bool {
-	p := x.head.Run.Report(schemas.ReportSessions)
+func (x *run) sessionsStand(ctx context.Context) bool {
 	if len(x.tenant.Recipients[schemas.ReportSessions]) == 0 {
 		return true
 	}
-	return p != nil && sameSeal(p, x.tenant)
+	p := x.head.Current.Report(schemas.ReportSessions)
+	return p != nil && x.r.stands(ctx, schemas.ReportFolder(x.tenant.ID, x.period), p, x.tenant)
 }
 
 func (x *run) job(report schemas.Report) reportJob {
 	j := reportJob{report: report, folder: schemas.ReportFolder(x.tenant.ID, x.period), run: x.name, tenant: x.tenant}
 	if x.head != nil {
-		j.previous = x.head.Run.Report(report)
+		j.previous = x.head.Current.Report(report)
 	}
 	return j
 }
 
-// writeReports writes what the tenant is granted, sessions first: they are the longer.
+// writeReports writes what the tenant is granted.
 func (x *run) writeReports(ctx context.Context) ([]schemas.ManifestReport, error) {
 	var reports []schemas.ManifestReport
 	if len(x.tenant.Recipients[schemas.ReportUsage]) > 0 {
@@ -256,7 +288,7 @@ func (x *run) writeUsage(ctx context.Context) (schemas.ManifestReport, error) {
 		s.abandon(err)
 		return schemas.ManifestReport{}, err
 	}
-	return x.r.closeReport(s, j, columns, rows)
+	return x.r.closeReport(ctx, s, j, columns, rows)
 }
 
 // writeSessions streams the sessions, in order, to the metering bucket and,
@@ -288,7 +320,7 @@ func (x *run) writeSessions(ctx context.Context) (*schemas.ManifestReport, error
 	if s == nil {
 		return nil, nil
 	}
-	m, err := x.r.closeReport(s, j, schemas.SessionColumns, x.sorted.rows)
+	m, err := x.r.closeReport(ctx, s, j, schemas.SessionColumns, x.sorted.rows)
 	return &m, err
 }
 
@@ -307,8 +339,10 @@ func (x *run) streamSessions(ctx context.Context, out io.Writer) error {
 		if err := schemas.DecodeSession(encoded, &session); err != nil {
 			return err
 		}
-		if err := days.add(&session, encoded); err != nil {
-			return err
+		if !x.past {
+			if err := days.add(&session, encoded); err != nil {
+				return err
+			}
 		}
 		if buf = csv.Append(buf, &session); len(buf) > 64<<10 {
 			if _, err := out.Write(buf); err != nil {
@@ -344,16 +378,20 @@ func (x *run) conclude(ctx context.Context, manifest *schemas.Manifest) error {
 	sum := sha256.Sum256(all)
 	x.commit.Inputs = schemas.InputsName(x.tenant.ID, x.period, hex.EncodeToString(sum[:16]))
 	if x.head == nil || x.head.Inputs != x.commit.Inputs {
-		if _, err := x.r.Buckets.Metering.PutBytes(ctx, x.commit.Inputs, schemas.PackInputs(all)); err != nil {
+		if _, err := x.r.Buckets.Metering.PutBytes(ctx, x.commit.Inputs, schemas.PackBytes(all)); err != nil {
 			return err
 		}
 	}
 	x.commit.Current = x.commit.Run
-	if x.head != nil && x.head.Current.AsOf > x.commit.Run.AsOf {
-		x.commit.Current = x.head.Current
+	if x.past { // what is stored beside the reports stays that of the current run
+		x.commit.Current, x.commit.Statement, x.commit.SessionsKey = x.head.Current, x.head.Statement, x.head.SessionsKey
+		x.commit.Sessions, x.commit.SessionRows = x.head.Sessions, x.head.SessionRows
 		x.result.Note = "stored under runs/; the stable names stay on run " + x.head.Current.Run + ", whose as-of is later"
 	}
 	if err := x.r.commit(ctx, &x.commit); err != nil {
+		if errors.Is(err, ErrOvertaken) {
+			x.withdraw(ctx)
+		}
 		return err
 	}
 	x.result.Run, x.result.State, x.result.Manifest = x.name, manifest.State, manifest
@@ -363,6 +401,20 @@ func (x *run) conclude(ctx context.Context, manifest *schemas.Manifest) error {
 	}
 	x.r.tidy(ctx, x.head, &x.commit)
 	return nil
+}
+
+// withdraw removes the files of a run that was overtaken: no commit names them.
+func (x *run) withdraw(ctx context.Context) {
+	folder := schemas.ReportFolder(x.tenant.ID, x.period) + schemas.RunFolder(x.name)
+	for info, err := range x.r.Buckets.Reporting.List(ctx, folder, "") {
+		if err == nil {
+			err = x.r.Buckets.Reporting.Delete(ctx, info.Key)
+		}
+		if err != nil {
+			x.r.Log.Warn("the files of an overtaken run could not be removed", "object", folder, "err", err)
+			return
+		}
+	}
 }
 
 // tidy removes what only the commit before needed; what stays by accident is no harm.

@@ -60,7 +60,7 @@ func (x *run) manifest(reports []schemas.ManifestReport, list []byte) *schemas.M
 		SetAside:   len(x.plan.asides) + len(x.catalog.asides),
 		Enrichment: schemas.Enrichment{Catalog: x.catalog.names, Geo: x.r.Geo.Name(), UserAgents: x.r.Agents.Digest()},
 		Rules:      schemas.Rules{RawMessage: x.commit.Rules, Digest: x.rules.Digest()},
-		Warnings:   x.catalog.warnings, Reports: reports, UnrecognisedFormats: x.statement.Formats}
+		Warnings:   append(x.warnings, x.catalog.warnings...), Reports: reports, UnrecognisedFormats: x.statement.Formats}
 	m.Complete = m.SetAside == 0
 	for _, in := range x.inputs {
 		if !in.Before {

@@ -42,8 +42,11 @@ type shelf struct {
 	byName map[schemas.TallyName]location
 }
 
-// loadShelf lists the packs and reads the indexes that known does not hold yet.
-func (r *Reporter) loadShelf(ctx context.Context, known *shelf) (*shelf, error) {
+// loadShelf lists the packs and reads the indexes of those that were not read before.
+func (r *Reporter) loadShelf(ctx context.Context) (*shelf, error) {
+	r.shelfMu.Lock()
+	known := r.shelf
+	r.shelfMu.Unlock()
 	s := &shelf{packs: make(map[string]*pack), byName: make(map[schemas.TallyName]location)}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(8)
@@ -54,13 +57,18 @@ func (r *Reporter) loadShelf(ctx context.Context, known *shelf) (*shelf, error) 
 		if !strings.HasSuffix(info.Key, ".pack") {
 			continue
 		}
-		if known != nil && known.packs[info.Key] != nil {
-			s.add(known.packs[info.Key])
+		if p := known.pack(info.Key); p != nil {
+			s.add(p)
 			continue
 		}
 		group.Go(func() error {
 			p, err := r.openPack(ctx, info)
-			if err != nil {
+			switch {
+			case errors.Is(err, schemas.ErrDamaged), errors.Is(err, bucket.ErrCorrupt):
+				// Its files are counted again, which writes the same pack anew.
+				r.Log.Error("a pack is damaged and left out", "object", info.Key, "err", err)
+				return nil
+			case err != nil:
 				return err
 			}
 			s.add(p)
@@ -70,7 +78,20 @@ func (r *Reporter) loadShelf(ctx context.Context, known *shelf) (*shelf, error) 
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
+	r.shelfMu.Lock()
+	r.shelf = s
+	r.shelfMu.Unlock()
 	return s, nil
+}
+
+// pack is the pack of a name, nil where it is not known.
+func (s *shelf) pack(key string) *pack {
+	if s == nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.packs[key]
 }
 
 // add shelves a pack. Of two packs that hold one tally the first by name serves, so that the
@@ -88,6 +109,8 @@ func (s *shelf) add(p *pack) {
 }
 
 func (s *shelf) find(name schemas.TallyName) (location, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	l, ok := s.byName[name]
 	return l, ok
 }
@@ -185,8 +208,17 @@ func (r *Reporter) storePack(ctx context.Context, o *packOutput, index *schemas.
 	return nil
 }
 
+// join adds the packs of another shelf.
+func (s *shelf) join(t *shelf) {
+	for _, p := range t.sorted() {
+		s.add(p)
+	}
+}
+
 // sorted lists the packs by name.
 func (s *shelf) sorted() []*pack {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	out := make([]*pack, 0, len(s.packs))
 	for _, p := range s.packs {
 		out = append(out, p)

@@ -183,7 +183,7 @@ func (r *Reporter) openReport(ctx context.Context, j reportJob) (*sink, error) {
 
 // closeReport publishes a report, unless its bytes, recipients and compression are those
 // of the run before: then that run's object stands.
-func (r *Reporter) closeReport(s *sink, j reportJob, columns []string, rows int64) (schemas.ManifestReport, error) {
+func (r *Reporter) closeReport(ctx context.Context, s *sink, j reportJob, columns []string, rows int64) (schemas.ManifestReport, error) {
 	if err := s.finish(); err != nil {
 		s.abandon(err)
 		return schemas.ManifestReport{}, err
@@ -191,7 +191,7 @@ func (r *Reporter) closeReport(s *sink, j reportJob, columns []string, rows int6
 	file := schemas.ReportFile(j.report, j.tenant.Compression)
 	m := schemas.ManifestReport{Report: j.report, Object: schemas.RunFolder(j.run) + file, Rows: rows, Columns: columns,
 		Plaintext: s.plain.digest(), Sealed: s.sealed.digest(), Recipients: fingerprints(j.tenant.Recipients[j.report])}
-	if p := j.previous; p != nil && p.Plaintext == m.Plaintext && sameSeal(p, j.tenant) {
+	if p := j.previous; p != nil && p.Plaintext == m.Plaintext && r.stands(ctx, j.folder, p, j.tenant) {
 		s.abandon(errUnchanged)
 		return *p, nil
 	}
@@ -202,6 +202,16 @@ func (r *Reporter) closeReport(s *sink, j reportJob, columns []string, rows int6
 }
 
 var errUnchanged = errors.New("the report did not change")
+
+// stands tells whether a report of an earlier run serves as it is: packed and sealed as the
+// tenant wants it now, and still there.
+func (r *Reporter) stands(ctx context.Context, folder string, p *schemas.ManifestReport, t *Tenant) bool {
+	if !sameSeal(p, t) {
+		return false
+	}
+	info, err := r.Buckets.Reporting.Stat(ctx, folder+p.Object)
+	return err == nil && info.Size == p.Sealed.Bytes
+}
 
 // sameSeal tells whether a report of an earlier run is packed and sealed as the tenant
 // wants it now.

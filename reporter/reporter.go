@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/playmeter/playmeter/accounting"
@@ -50,6 +51,9 @@ type Reporter struct {
 	// Done, if set, is told what came of each scheduled run; the result is nil
 	// where nothing could be done. Runs that were abandoned are not told.
 	Done func(schemas.Period, *Result, error)
+
+	shelfMu sync.Mutex
+	shelf   *shelf // as it was loaded last: packs do not change under their names
 }
 
 // Progress is how far a stage of a run is.

@@ -36,8 +36,9 @@ type TenantResult struct {
 	State    string            `json:"state,omitempty"`
 	Folder   string            `json:"folder,omitempty"`
 	Manifest *schemas.Manifest `json:"manifest,omitempty"`
-	Current  bool              `json:"current"`           // the stable names show it
-	Missing  []schemas.Report  `json:"missing,omitempty"` // reports without recipients
+	Current  bool              `json:"current"`             // the stable names show it
+	Missing  []schemas.Report  `json:"missing,omitempty"`   // reports without recipients
+	Aside    []Aside           `json:"set_aside,omitempty"` // catalog snapshots
 	Note     string            `json:"note,omitempty"`
 	Err      error             `json:"-"`
 	Error    string            `json:"error,omitempty"`
@@ -92,14 +93,11 @@ func (r *Reporter) Run(ctx context.Context, o RunOptions) (*Result, error) {
 	if p.files, err = r.listUsage(ctx); err != nil {
 		return nil, err
 	}
-	if p.shelf, err = r.loadShelf(ctx, nil); err != nil {
+	if p.shelf, err = r.loadShelf(ctx); err != nil {
 		return nil, err
 	}
 	result := &Result{Files: len(p.files)}
-	rules, err := r.fixedRules(ctx, tenants, o.Period)
-	if err != nil {
-		return nil, err
-	}
+	rules, failed := r.fixedRules(ctx, tenants, o.Period)
 	if err := r.tallyAll(ctx, p, rules, result); err != nil {
 		return nil, err
 	}
@@ -108,7 +106,7 @@ func (r *Reporter) Run(ctx context.Context, o RunOptions) (*Result, error) {
 	group.SetLimit(max(1, r.Workers))
 	for i := range tenants {
 		group.Go(func() error {
-			result.Tenants[i] = r.runTenant(ctx, p, &tenants[i], o.Period, rules[i])
+			result.Tenants[i] = r.runTenant(ctx, p, &tenants[i], o.Period, rules[i], failed[i])
 			return nil
 		})
 	}
@@ -134,19 +132,16 @@ func (r *Reporter) choose(ids []schemas.Tenant) ([]Tenant, error) {
 	return out, nil
 }
 
-// fixedRules are the rules of each tenant's period.
-func (r *Reporter) fixedRules(ctx context.Context, tenants []Tenant, period schemas.Period) ([]accounting.Rules, error) {
-	rules := make([]accounting.Rules, len(tenants))
+// fixedRules are the rules of each tenant's period, or why they could not be read.
+func (r *Reporter) fixedRules(ctx context.Context, tenants []Tenant, period schemas.Period) ([]accounting.Rules, []error) {
+	rules, failed := make([]accounting.Rules, len(tenants)), make([]error, len(tenants))
 	for i, t := range tenants {
-		head, err := r.head(ctx, t.ID, period)
-		if err != nil {
-			return nil, err
-		}
-		if rules[i], err = rulesOf(head, t.Rules); err != nil {
-			return nil, err
+		var head *schemas.Commit
+		if head, failed[i] = r.head(ctx, t.ID, period); failed[i] == nil {
+			rules[i], failed[i] = rulesOf(head, t.Rules)
 		}
 	}
-	return rules, nil
+	return rules, failed
 }
 
 // tallyAll brings the tallies up to date, once for each pair of idle times in
@@ -162,7 +157,7 @@ func (r *Reporter) tallyAll(ctx context.Context, p *plan, rules []accounting.Rul
 		}
 	}
 	for _, rule := range rules {
-		if done[rule.Idle] {
+		if done[rule.Idle] || rule.Idle == (accounting.Idle{}) {
 			continue
 		}
 		done[rule.Idle] = true
@@ -184,13 +179,16 @@ func (r *Reporter) tallyAll(ctx context.Context, p *plan, rules []accounting.Rul
 }
 
 // runTenant makes one tenant's reports and wraps what came of it.
-func (r *Reporter) runTenant(ctx context.Context, p *plan, t *Tenant, period schemas.Period, rules accounting.Rules) TenantResult {
+func (r *Reporter) runTenant(ctx context.Context, p *plan, t *Tenant, period schemas.Period, rules accounting.Rules, failed error) TenantResult {
 	result := TenantResult{Tenant: t.ID, Period: period, Folder: schemas.ReportFolder(t.ID, period)}
 	began := r.Now()
-	err := r.leased(ctx, t.ID, period, func() error {
-		run := &run{r: r, plan: p, tenant: t, period: period, rules: rules, result: &result}
-		return run.make(ctx)
-	})
+	err := failed
+	if err == nil {
+		err = r.leased(ctx, t.ID, period, func() error {
+			run := &run{r: r, plan: p, tenant: t, period: period, rules: rules, result: &result}
+			return run.make(ctx)
+		})
+	}
 	if err != nil {
 		result.Err = fmt.Errorf("reports of %s for %s: %w", t.ID, period, err)
 		result.Error = result.Err.Error()

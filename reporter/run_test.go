@@ -300,8 +300,9 @@ func TestTheRulesOfAPeriodAreThoseOfItsFirstRun(t *testing.T) {
 func TestTwoRunsAtOnceLeaveOneWhole(t *testing.T) {
 	s := newSite(t, acme())
 	s.putEvents("a.parquet", play("n1", 0, "acme", "film", "s1", time.Hour, 5))
-	other := *s.Reporter
-	other.Temp = t.TempDir()
+	o := s.Reporter
+	other := Reporter{Store: o.Store, Buckets: o.Buckets, Tenants: o.Tenants, Agents: o.Agents, Grace: o.Grace, Version: o.Version,
+		Temp: t.TempDir(), Workers: 1, Log: o.Log, Now: o.Now}
 	var wg sync.WaitGroup
 	results := make([]*Result, 2)
 	for i, r := range []*Reporter{s.Reporter, &other} {

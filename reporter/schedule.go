@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/robfig/cron/v3"
@@ -101,7 +102,12 @@ func (r *Reporter) Serve(ctx context.Context) error {
 // scheduled is one run by the clock.
 func (r *Reporter) scheduled(ctx context.Context, tenants []schemas.Tenant) {
 	now := r.Now()
-	for _, period := range DuePeriods(now, r.Grace) {
+	due := DuePeriods(now, r.Grace)
+	old, err := r.unfinished(ctx, tenants, due[0])
+	if err != nil {
+		r.Log.Error("the months that are not final yet could not be listed", "err", err)
+	}
+	for _, period := range append(old, due...) {
 		if ctx.Err() != nil {
 			return
 		}
@@ -118,6 +124,41 @@ func (r *Reporter) scheduled(ctx context.Context, tenants []schemas.Tenant) {
 			r.Log.Info("scheduled run done", "month", period.String(), "tenants", len(result.Tenants), "files", result.Files, "counted", result.Counted, "set_aside", len(result.Aside))
 		}
 	}
+}
+
+// unfinished lists the months before a period that have runs and are not final: those that
+// the schedule was too rare, or the daemon not there, to finish.
+func (r *Reporter) unfinished(ctx context.Context, tenants []schemas.Tenant, before schemas.Period) ([]schemas.Period, error) {
+	open := make(map[schemas.Period]bool)
+	for _, t := range tenants {
+		newest := make(map[schemas.Period]int64)
+		for info, err := range r.Buckets.Metering.List(ctx, schemas.PrefixCommits+string(t)+"/", "") {
+			if err != nil {
+				return nil, err
+			}
+			month, _, _ := strings.Cut(strings.TrimPrefix(info.Key, schemas.PrefixCommits+string(t)+"/"), "/")
+			p, err := schemas.ParsePeriod(month)
+			n, ok := schemas.ParseNumber(info.Key)
+			if err == nil && ok && p.Start().Before(before.Start()) {
+				newest[p] = max(newest[p], n)
+			}
+		}
+		for p, n := range newest {
+			c, err := r.readCommit(ctx, schemas.CommitName(t, p, n))
+			if err != nil {
+				return nil, err
+			}
+			open[p] = open[p] || c.Current.State != StateFinal
+		}
+	}
+	var out []schemas.Period
+	for p, is := range open {
+		if is {
+			out = append(out, p)
+		}
+	}
+	slices.SortFunc(out, func(a, b schemas.Period) int { return a.Start().Compare(b.Start()) })
+	return out, nil
 }
 
 // cronLog hands cron's messages to our log.

@@ -56,6 +56,15 @@ func (d *dayStore) add(s *schemas.Session, encoded []byte) error {
 	return nil
 }
 
+// stored tells whether an object of the commit before is still there.
+func (d *dayStore) stored(name string) bool {
+	if !d.known[name] {
+		return false
+	}
+	_, err := d.r.Buckets.Metering.Stat(d.ctx, name)
+	return err == nil
+}
+
 // store writes the rows collected so far as an object.
 func (d *dayStore) store() error {
 	if len(d.rows) == 0 {
@@ -63,7 +72,7 @@ func (d *dayStore) store() error {
 	}
 	d.part++
 	name := schemas.SessionsName(d.tenant, d.period, d.day, d.part, hex.EncodeToString(d.sum.Sum(nil)[:16]))
-	if !d.known[name] {
+	if !d.stored(name) {
 		var file bytes.Buffer
 		w := schemas.NewSessionFileWriter(&file)
 		var s schemas.Session

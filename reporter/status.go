@@ -48,7 +48,7 @@ func (r *Reporter) Status(ctx context.Context) (*Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	shelf, err := r.loadShelf(ctx, nil)
+	shelf, err := r.loadShelf(ctx)
 	if err != nil {
 		return nil, err
 	}

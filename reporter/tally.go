@@ -45,18 +45,18 @@ type Aside struct {
 // times yet, and stores the packs. Files that turned out damaged in transit or at rest are
 // returned; those that cannot be read at all are members of a pack with the reason.
 func (r *Reporter) tallies(ctx context.Context, files []bucket.Info, idle accounting.Idle, s *shelf) ([]Aside, error) {
-	var pending []bucket.Info
+	var pending []*bucket.Info
 	var bytes int64
-	for _, f := range files {
-		if _, ok := s.find(tallyName(f, idle)); !ok {
-			pending = append(pending, f)
-			bytes += f.Size
+	for i := range files {
+		if _, ok := s.find(tallyName(files[i], idle)); !ok {
+			pending = append(pending, &files[i])
+			bytes += files[i].Size
 		}
 	}
 	if len(pending) == 0 {
 		return nil, nil
 	}
-	t := &tallying{r: r, idle: idle, shelf: s, total: bytes, queue: make(chan bucket.Info)}
+	t := &tallying{r: r, idle: idle, shelf: s, total: bytes, queue: make(chan *bucket.Info)}
 	workers := max(1, r.Workers)
 	t.perFile = max(1, workers/len(pending))
 	group, ctx := errgroup.WithContext(ctx)
@@ -96,7 +96,7 @@ type tallying struct {
 	r       *Reporter
 	idle    accounting.Idle
 	shelf   *shelf
-	queue   chan bucket.Info
+	queue   chan *bucket.Info
 	perFile int // workers inside a file
 	done    atomic.Int64
 	total   int64
@@ -147,15 +147,25 @@ func (t *tallying) work(ctx context.Context) (asides []Aside, err error) {
 	return asides, store()
 }
 
-// file tallies one file. A file that was replaced or removed since it was listed is left to
-// the next run.
-func (t *tallying) file(ctx context.Context, f bucket.Info, b *accounting.PackBuilder) (*Aside, error) {
+// file tallies one file. Where it was replaced since it was listed, the
+// new object is, and the listing is put right; where it was removed, there is nothing to count.
+func (t *tallying) file(ctx context.Context, listed *bucket.Info, b *accounting.PackBuilder) (*Aside, error) {
 	opts := accounting.TallyOptions{Idle: t.idle, Workers: t.perFile}
-	member, err := t.r.tallyFile(ctx, f, opts, b)
+	member, err := t.r.tallyFile(ctx, *listed, opts, b)
+	if errors.Is(err, bucket.ErrChanged) {
+		now, serr := t.r.Buckets.Usage.Stat(ctx, listed.Key)
+		if serr == nil {
+			*listed = now
+			member, err = t.r.tallyFile(ctx, now, opts, b)
+		} else if errors.Is(serr, bucket.ErrNotExist) {
+			err = serr
+		}
+	}
+	f := *listed
 	switch {
-	case errors.Is(err, bucket.ErrChanged), errors.Is(err, bucket.ErrNotExist):
+	case errors.Is(err, bucket.ErrNotExist):
 		return nil, nil
-	case errors.Is(err, bucket.ErrCorrupt):
+	case errors.Is(err, bucket.ErrCorrupt), errors.Is(err, bucket.ErrChanged), errors.Is(err, bucket.ErrDenied):
 		t.r.Log.Error("usage file set aside", "object", f.Key, "err", err)
 		return &Aside{f.Key, f.ETag, err.Error()}, nil
 	case errors.Is(err, schemas.ErrUnreadable):

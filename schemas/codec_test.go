@@ -188,7 +188,7 @@ func FuzzTally(f *testing.F) {
 	f.Add(AppendSetRow(nil, &SetRow{Node: []byte("n"), Seqs: []byte{1}}))
 	s := Session{Start: 1, End: 2, Duration: None, Percent: None}
 	f.Add(AppendSession(nil, &s))
-	f.Add(PackInputs([]byte("{}\n")))
+	f.Add(PackBytes([]byte("{}\n")))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var sum SumRow
 		var set SetRow

@@ -308,14 +308,7 @@ func DecodeFragment(b []byte, f *Fragment) error {
 		f.Closed = d.varint()
 	}
 	d.fields(f)
-	for n := d.count(4); n > 0; n-- {
-		head := d.byte()
-		f.Renditions = append(f.Renditions, Rendition{Audio: head&1 != 0, DRM: head&2 != 0,
-			Width: int32(d.limited(1<<31 - 1)), Height: int32(d.limited(1<<31 - 1)), Micros: d.amount()})
-	}
-	for n := d.count(5); n > 0; n-- {
-		f.Shares = append(f.Shares, Share{Node: d.text(), Requests: d.amount(), Bytes: d.amount(), Video: d.amount(), Audio: d.amount()})
-	}
+	f.Renditions, f.Shares = d.renditions(f.Renditions), d.shares(f.Shares)
 	if flags&flagSegments != 0 {
 		f.Video = d.segments(f.Video)
 		f.LongVideo = d.amount()
@@ -329,6 +322,22 @@ func DecodeFragment(b []byte, f *Fragment) error {
 		return fmt.Errorf("fragment: %w", d.err)
 	}
 	return nil
+}
+
+func (d *decoder) renditions(list []Rendition) []Rendition {
+	for n := d.count(4); n > 0; n-- {
+		head := d.byte()
+		list = append(list, Rendition{Audio: head&1 != 0, DRM: head&2 != 0,
+			Width: int32(d.limited(1<<31 - 1)), Height: int32(d.limited(1<<31 - 1)), Micros: d.amount()})
+	}
+	return list
+}
+
+func (d *decoder) shares(list []Share) []Share {
+	for n := d.count(5); n > 0; n-- {
+		list = append(list, Share{Node: d.text(), Requests: d.amount(), Bytes: d.amount(), Video: d.amount(), Audio: d.amount()})
+	}
+	return list
 }
 
 func (d *decoder) fields(f *Fragment) {

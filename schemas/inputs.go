@@ -18,13 +18,10 @@ func UnpackBytes(packed []byte, limit int64) ([]byte, error) {
 	return raw, nil
 }
 
-// PackInputs compresses a list of inputs, one JSON object a line.
-func PackInputs(lines []byte) []byte { return compressZstd(lines) }
-
 // maxInputs bounds an unpacked list of inputs.
 const maxInputs = 1 << 30
 
-// ParseInputs reads what PackInputs wrote.
+// ParseInputs reads a packed list of inputs, one JSON object a line.
 func ParseInputs(packed []byte) ([]Input, error) {
 	raw, err := UnpackBytes(packed, maxInputs)
 	if err != nil {

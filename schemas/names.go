@@ -152,7 +152,7 @@ func ParseCatalogName(key string) (Tenant, time.Time, bool) {
 		return "", time.Time{}, false
 	}
 	at, err := time.Parse(Stamp, stamp)
-	if _, bad := ParseTenant(tenant); err != nil || bad != nil {
+	if _, bad := ParseTenant(tenant); err != nil || bad != nil || at.Year() < 2000 || at.Year() > 2099 {
 		return "", time.Time{}, false
 	}
 	return Tenant(tenant), at, true

@@ -114,6 +114,9 @@ func AppendPackEnd(b []byte, offset int64, index *PackIndex) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode pack index: %w", err)
 	}
+	if len(raw) > MaxPackIndex {
+		return nil, fmt.Errorf("encode pack index: %d bytes are more than the %d that can be read back", len(raw), MaxPackIndex)
+	}
 	packed := compressZstd(raw)
 	b = append(b, packed...)
 	b = binary.LittleEndian.AppendUint64(b, uint64(offset))

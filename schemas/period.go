@@ -20,8 +20,8 @@ func PeriodOf(t time.Time) Period {
 // ParsePeriod reads YYYY-MM.
 func ParsePeriod(s string) (Period, error) {
 	t, err := time.Parse("2006-01", s)
-	if err != nil {
-		return Period{}, fmt.Errorf("month %q: write it as YYYY-MM, such as 2026-10", s)
+	if err != nil || t.Year() < 2000 || t.Year() > 2099 {
+		return Period{}, fmt.Errorf("month %q: write it as YYYY-MM, such as 2026-10, from 2000 to 2099", s)
 	}
 	return PeriodOf(t), nil
 }

@@ -143,14 +143,7 @@ func DecodeSession(b []byte, s *Session) error {
 	if flags&sessionPercent != 0 {
 		s.Percent = d.amount()
 	}
-	for n := d.count(4); n > 0; n-- {
-		head := d.byte()
-		s.Renditions = append(s.Renditions, Rendition{Audio: head&1 != 0, DRM: head&2 != 0,
-			Width: int32(d.limited(1<<31 - 1)), Height: int32(d.limited(1<<31 - 1)), Micros: d.amount()})
-	}
-	for n := d.count(5); n > 0; n-- {
-		s.Shares = append(s.Shares, Share{Node: d.text(), Requests: d.amount(), Bytes: d.amount(), Video: d.amount(), Audio: d.amount()})
-	}
+	s.Renditions, s.Shares = d.renditions(s.Renditions), d.shares(s.Shares)
 	if len(d.rest) > 0 {
 		d.fail("bytes left over")
 	}

@@ -29,6 +29,7 @@ type app struct {
 	configFile, dataDir, logFormat, logLevel string
 	listenHTTP, listenS3                     string // of serve and demo
 	daemon                                   bool   // it speaks as a daemon does
+	level                                    slog.LevelVar
 	json                                     bool
 
 	began bool   // the command itself has started
@@ -76,6 +77,16 @@ func (a *app) checkLogFlags() error {
 
 // log is where the work of a command is told.
 func (a *app) log() *slog.Logger {
+	a.setLevel()
+	o := &slog.HandlerOptions{Level: &a.level}
+	if a.logFormat == "json" {
+		return slog.New(slog.NewJSONHandler(a.err, o))
+	}
+	return slog.New(slog.NewTextHandler(a.err, o))
+}
+
+// setLevel decides what is worth a line, also for loggers that are in use.
+func (a *app) setLevel() {
 	level := slog.LevelInfo
 	if a.err.terminal && !a.daemon {
 		level = slog.LevelWarn // the bar says the rest
@@ -83,11 +94,7 @@ func (a *app) log() *slog.Logger {
 	if a.logLevel != "" {
 		level.UnmarshalText([]byte(a.logLevel)) // was checked
 	}
-	o := &slog.HandlerOptions{Level: level}
-	if a.logFormat == "json" {
-		return slog.New(slog.NewJSONHandler(a.err, o))
-	}
-	return slog.New(slog.NewTextHandler(a.err, o))
+	a.level.Set(level)
 }
 
 func (a *app) progress() *progress { return &progress{console: a.err, log: a.log()} }

@@ -51,9 +51,3 @@ func (c *console) show(bar string) {
 	c.bar = cutText(bar, c.width-1)
 	io.WriteString(c.w, eraseLine+c.bar)
 }
-
-// isTerminal tells whether somebody looks at what is written to w.
-func isTerminal(w any) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
-}

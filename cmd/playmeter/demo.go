@@ -119,6 +119,8 @@ func (d *demo) serve(ctx context.Context) error {
 		daemon.close()
 		return err
 	}
+	d.app.daemon = true
+	d.setLevel()
 	d.say("\nThe daemon goes on: page %s/ . Ctrl-C ends it.", daemon.address)
 	return daemon.wait(ctx)
 }

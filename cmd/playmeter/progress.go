@@ -15,13 +15,13 @@ import (
 type progress struct {
 	console *console
 	log     *slog.Logger
-	quiet   bool
 
 	mu    sync.Mutex
-	label string
-	began time.Time // of this label
-	shown time.Time
+	works map[string]*work // by label: several may be under way at once
 }
+
+// work is what is known of one label.
+type work struct{ began, shown time.Time }
 
 const (
 	barEvery = 100 * time.Millisecond
@@ -32,31 +32,28 @@ const (
 // at tells how far the work named by label is; a total of zero is not known. It
 // may be called from several goroutines.
 func (p *progress) at(label string, done, total int64, unit string) {
-	if p.quiet {
-		return
-	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
-	if label != p.label {
-		p.label, p.began, p.shown = label, now, now
-		if p.console.terminal {
-			p.shown = time.Time{}
+	w := p.works[label]
+	if w == nil {
+		w = &work{began: now, shown: now}
+		if p.works == nil {
+			p.works = make(map[string]*work)
 		}
+		p.works[label] = w
 	}
 	every := logEvery
 	if p.console.terminal {
 		every = barEvery
 	}
-	if now.Sub(p.shown) < every && (done < total || total == 0) {
+	// Work that is over at once is worth no line.
+	if now.Sub(w.shown) < every {
 		return
 	}
-	if !p.console.terminal && now.Sub(p.began) < logEvery {
-		return // work that is over at once is not worth a line
-	}
-	p.shown = now
+	w.shown = now
 	if p.console.terminal {
-		p.console.show(drawBar(label, done, total, unit, now.Sub(p.began)))
+		p.console.show(drawBar(label, done, total, unit, now.Sub(w.began)))
 	} else {
 		p.log.Info(label, "done", amount(done, unit), "of", amount(total, unit))
 	}
@@ -64,11 +61,9 @@ func (p *progress) at(label string, done, total int64, unit string) {
 
 // end takes the bar away.
 func (p *progress) end() {
-	if p.console.terminal {
-		p.console.show("")
-	}
+	p.console.show("")
 	p.mu.Lock()
-	p.label = ""
+	p.works = nil
 	p.mu.Unlock()
 }
 

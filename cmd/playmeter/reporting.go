@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/playmeter/playmeter/accounting/enrichment"
@@ -25,6 +26,21 @@ type site struct {
 	store    *bucket.Store
 	reporter *reporter.Reporter
 	closer   io.Closer
+	progress atomic.Pointer[func(reporter.Progress)]
+}
+
+// show has progress told to to from now on, and returns to whom it was told before.
+func (s *site) show(to func(reporter.Progress)) func(reporter.Progress) {
+	if before := s.progress.Swap(&to); before != nil {
+		return *before
+	}
+	return func(reporter.Progress) {}
+}
+
+func (s *site) tell(p reporter.Progress) {
+	if to := s.progress.Load(); to != nil {
+		(*to)(p)
+	}
 }
 
 // close gives the store back; its error matters less than what was done before.
@@ -61,7 +77,7 @@ func (a *app) openConfig(ctx context.Context, c *Config, n needs, listen string)
 	if s.reporter, err = newReporter(c, temp); err != nil {
 		return nil, err
 	}
-	s.reporter.Log = a.log()
+	s.reporter.Log, s.reporter.Progress = a.log(), s.tell
 	if s.store, s.closer, err = a.store(ctx, c, listen); err != nil {
 		return nil, err
 	}

@@ -98,7 +98,8 @@ const (
 func (a *app) runReports(ctx context.Context, s *site, o reporter.RunOptions) (*reporter.Result, error) {
 	p := a.progress()
 	defer p.end()
-	s.reporter.Progress = showProgress(p)
+	before := s.show(showProgress(p))
+	defer func() { s.show(before) }()
 	result, err := s.reporter.Run(ctx, o)
 	if err != nil {
 		return nil, err

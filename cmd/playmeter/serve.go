@@ -41,7 +41,10 @@ func serveCommand(a *app) *cobra.Command {
 			return err
 		}
 		d, err := a.startDaemon(ctx, cfg)
-		if err != nil {
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return nil // told to end before it had begun
+		case err != nil:
 			return err
 		}
 		return d.wait(ctx)
@@ -81,6 +84,7 @@ func (a *app) startDaemon(ctx context.Context, c *Config) (*daemon, error) {
 	d := &daemon{site: s, app: a, address: "http://" + listener.Addr().String(), ended: make(chan struct{}), failed: make(chan error, 2)}
 	metrics := web.NewMetrics(softwareVersion())
 	s.reporter.Done = func(_ schemas.Period, r *reporter.Result, err error) { metrics.Observe(r, err, time.Now()) }
+	s.show(showProgress(&progress{console: new(console), log: s.reporter.Log})) // in the log
 	d.startSchedule(ctx)
 	d.startHTTP(listener, metrics)
 	a.say("playmeter is ready: page %s/ , object store %s", d.address, s.store.Config().Endpoint)

@@ -1,0 +1,73 @@
+# Bare "make" lists what there is. Everything works on a fresh clone with Go
+# alone; tests that compare with foreign tools are skipped where those are missing.
+
+SHELL   := /bin/bash
+GO      ?= go
+BIN     := bin/playmeter
+DATA    ?= ./playmeter-data
+FUZZTIME ?= 10s
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+RACE    := ./bucket ./crypto ./reporter ./web ./cmd/...
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test test-short test-long test-s3 test-race bench fuzz lint tools cc clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+run: build ## build, start the daemon, make a sample month, show a report (Ctrl-C ends it)
+	@$(BIN) demo --serve --data-dir $(DATA)
+
+build: ## build bin/playmeter
+	@mkdir -p bin
+	$(GO) build -buildvcs=auto -o $(BIN) ./cmd/playmeter
+
+test: tools cc ## everything that must pass
+	$(GO) vet ./...
+	$(GO) test -p 2 -timeout 15m ./...
+
+test-short: ## the quick tests: no stories, no killed daemons
+	$(GO) test -short -p 2 -timeout 10m ./...
+
+test-long: tools cc ## also what takes long: many more kills, larger worlds
+	PLAYMETER_LONG=1 $(GO) test -p 2 -timeout 90m ./...
+
+test-s3: ## the bucket tests against other S3 servers (built from source the first time)
+	PLAYMETER_TEST_S3=1 $(GO) test -timeout 30m -run 'Conform' -v ./bucket
+
+test-race: cc ## the race detector where goroutines meet
+	$(GO) test -race -short -p 2 -timeout 15m $(RACE)
+
+bench: cc ## the benchmarks, each once through
+	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m ./...
+
+fuzz: ## each fuzz test for FUZZTIME (10s)
+	@set -e; for pkg in $$($(GO) list ./...); do \
+	  for name in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "$$pkg $$name"; $(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) $$pkg; \
+	  done; done
+
+lint: ## gofmt, vet, staticcheck
+	@bad=$$(gofmt -l $$(find . -name '*.go' -not -path './.git/*')); if [ -n "$$bad" ]; then echo "gofmt -w:"; echo "$$bad"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+
+# Foreign programs that some tests use. Never a reason to fail: without them
+# those tests are skipped and say so.
+tools:
+	@missing=; for t in age s3cmd; do command -v $$t >/dev/null || missing="$$missing $$t"; done; \
+	if [ -n "$$missing" ]; then \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$missing; } >/dev/null 2>&1 \
+	      || echo "note: could not install$$missing; the tests that use them are skipped"; \
+	  else echo "note: not installed:$$missing; the tests that use them are skipped"; fi; fi
+
+# DuckDB, the tests' second opinion, is linked in as C++.
+cc:
+	@cc=$$($(GO) env CC); command -v $$cc >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q gcc g++; \
+	  else echo "a C compiler ($$cc) is needed for the tests: install gcc and g++"; exit 1; fi; }
+
+clean: ## remove what was built (never playmeter-data)
+	rm -rf bin
+	find . -name '*.test' -not -path './.git/*' -type f -delete
