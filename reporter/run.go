@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -192,7 +193,11 @@ func (r *Reporter) runTenant(ctx context.Context, p *plan, t *Tenant, period sch
 	if err != nil {
 		result.Err = fmt.Errorf("reports of %s for %s: %w", t.ID, period, err)
 		result.Error = result.Err.Error()
-		r.Log.Error("run failed", "tenant", t.ID, "month", period.String(), "took", r.Now().Sub(began), "err", err)
+		level := slog.LevelError
+		if ctx.Err() != nil || errors.Is(err, ErrBusy) || errors.Is(err, ErrOvertaken) {
+			level = slog.LevelInfo // the next run makes up for it, or another has made it
+		}
+		r.Log.Log(ctx, level, "run not made", "tenant", t.ID, "month", period.String(), "took", r.Now().Sub(began), "err", err)
 		return result
 	}
 	r.Log.Info("run done", "tenant", t.ID, "month", period.String(), "run", result.Run, "state", result.State, "note", result.Note, "took", r.Now().Sub(began))
