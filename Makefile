@@ -7,7 +7,7 @@ BIN     := bin/playmeter
 DATA    ?= ./playmeter-data
 FUZZTIME ?= 10s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
-RACE    := ./bucket ./crypto ./reporter ./web ./cmd/...
+RACE    := ./accounting ./bucket ./crypto ./reporter ./web ./cmd/...
 
 .DEFAULT_GOAL := help
 .PHONY: help run build test test-short test-long test-s3 test-race bench fuzz lint tools cc clean
@@ -44,7 +44,7 @@ bench: cc ## the benchmarks, each once through
 fuzz: ## each fuzz test for FUZZTIME (10s)
 	@set -e; for pkg in $$($(GO) list ./...); do \
 	  for name in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
-	    echo "$$pkg $$name"; $(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) $$pkg; \
+	    echo "$$pkg $$name"; $(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s $$pkg; \
 	  done; done
 
 lint: ## gofmt, vet, staticcheck

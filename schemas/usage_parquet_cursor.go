@@ -79,7 +79,7 @@ func (c *cursor) load(pg page) error {
 			return err
 		}
 	}
-	c.coded = pg.encoding == format.RLEDictionary || pg.encoding == format.PlainDictionary
+	c.coded = pg.encoding == format.RLEDictionary || pg.encoding == oldDictionary
 	switch {
 	case c.coded && !c.words:
 		return errDictionary

@@ -167,12 +167,16 @@ func (p *pages) checkHeader() error {
 	return nil
 }
 
+// oldDictionary is PLAIN_DICTIONARY, deprecated since format 2.0 and still what many
+// writers write.
+const oldDictionary format.Encoding = 2
+
 func (p *pages) dictionaryPage(body []byte) (page, error) {
 	h := p.header.DictionaryPageHeader
 	if !h.Valid || h.V.NumValues < 0 {
 		return page{}, errors.New("damaged header of a dictionary page")
 	}
-	if h.V.Encoding != format.Plain && h.V.Encoding != format.PlainDictionary {
+	if h.V.Encoding != format.Plain && h.V.Encoding != oldDictionary {
 		return page{}, fmt.Errorf("a dictionary in %s encoding", h.V.Encoding)
 	}
 	// The dictionary outlives its page, so it gets memory of its own.
@@ -289,9 +293,6 @@ func (p *pages) hold(size int64) error {
 	}
 	return nil
 }
-
-// close gives the memory back.
-func (p *pages) close() { *p = pages{} }
 
 // maxRows is the most rows that a file is believed to have.
 const maxRows = math.MaxUint32

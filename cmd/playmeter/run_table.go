@@ -29,10 +29,10 @@ func (a *app) tellRun(r *reporter.Result) error {
 	return err
 }
 
-// somethingAside tells whether usage was set aside or rejected.
+// somethingAside tells whether usage or a catalog was set aside, or rows rejected.
 func somethingAside(r *reporter.Result) bool {
 	for i := range r.Tenants {
-		if r.Tenants[i].Rejected() > 0 {
+		if r.Tenants[i].Rejected() > 0 || len(r.Tenants[i].Aside) > 0 {
 			return true
 		}
 	}
