@@ -8,13 +8,17 @@ import (
 
 // cells holds the additive figures of a part, by the codes of its dictionary.
 type cells struct {
-	objects map[objectKey]*objectHour
-	last    []*objectHour // by object code: the hour met last
-	tenants map[tenantKey]*tenantHour
-	recent  *tenantHour
-	slab    []objectHour
-	count   int
+	objects  map[objectKey]*objectHour
+	last     []*objectHour // by object code: the hour met last
+	tenants  map[tenantKey]*tenantHour
+	recent   *tenantHour
+	slab     []objectHour
+	cellSlab []cell
+	count    int
 }
+
+// cellsAtFirst is how many cells an object and hour has room for before it asks for more.
+const cellsAtFirst = 4
 
 type tenantKey struct {
 	tenant uint32
@@ -131,6 +135,10 @@ func (s *cells) objectHour(tenant, object uint32, hour schemas.Hour) *objectHour
 		}
 		oh, s.slab = &s.slab[0], s.slab[1:]
 		oh.key, oh.of = key, s
+		if len(s.cellSlab) < cellsAtFirst {
+			s.cellSlab = make([]cell, 256*cellsAtFirst)
+		}
+		oh.cells, s.cellSlab = s.cellSlab[:0:cellsAtFirst], s.cellSlab[cellsAtFirst:]
 		s.objects[key] = oh
 		s.count++
 	}

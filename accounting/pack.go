@@ -76,14 +76,11 @@ func (b *PackBuilder) Full() bool {
 	return len(b.index.Members) >= PackMembers || b.spans > packSpans || b.offset > 0 || b.rows.size() > PackMemory
 }
 
+// add copies rows into the pack.
 func (b *PackBuilder) add(r *rows) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.rows.entries) == 0 {
-		b.rows = r
-	} else {
-		b.rows.join(r)
-	}
+	b.rows.join(r)
 	if b.rows.size() > PackMemory {
 		return b.spill()
 	}
@@ -104,7 +101,7 @@ func (b *PackBuilder) spill() error {
 		}
 		entries = entries[n:]
 	}
-	b.rows = newRows()
+	b.rows.reset()
 	return nil
 }
 

@@ -21,6 +21,7 @@ type part struct {
 	facts  facts
 	sizes  sizes
 
+	event            event
 	hour             schemas.Hour // of the last row
 	hourFrom, hourTo int64
 
@@ -107,9 +108,9 @@ func (p *part) spill() error {
 
 // hand gives the rows written so far to the pack.
 func (p *part) hand() error {
-	full := p.rows
-	p.rows = newRows()
-	return p.flush(full)
+	err := p.flush(p.rows)
+	p.rows.reset()
+	return err
 }
 
 // relieve hands the rows on when they have grown large, as with long texts.
@@ -130,12 +131,12 @@ func (p *part) finish() error {
 
 // row puts one row into exactly one class (SPEC 2.1) and counts it there.
 func (p *part) row(c *columns, i int, number int64) {
-	var e event
-	e.row = number
-	reason := p.check(c, i, &e)
+	e := &p.event // one for all rows: a new one a row would be garbage a row
+	*e = event{row: number}
+	reason := p.check(c, i, e)
 	if p.gather != nil {
 		if reason == schemas.ReasonNone {
-			p.gather(c, i, &e)
+			p.gather(c, i, e)
 		}
 		return
 	}
@@ -174,7 +175,7 @@ func (p *part) row(c *columns, i int, number int64) {
 	} else if c.id != nil {
 		p.sets.addID(p.dict, e.node, e.hour, e.time, c.id.At(i))
 	}
-	p.count(c, i, &e, th, node)
+	p.count(c, i, e, th, node)
 }
 
 // isExcluded tells whether a row was found to be a copy.

@@ -42,6 +42,12 @@ var blockKinds = [...]schemas.BlockKind{rowSum: schemas.BlockSums, rowFragment: 
 
 func newRows() *rows { return &rows{codes: make(map[schemas.Tenant]uint32)} }
 
+// reset empties the rows and keeps their memory.
+func (r *rows) reset() {
+	r.entries, r.arena, r.tenants = r.entries[:0], r.arena[:0], r.tenants[:0]
+	clear(r.codes)
+}
+
 func (r *rows) tenant(t schemas.Tenant) uint32 {
 	code, ok := r.codes[t]
 	if !ok {

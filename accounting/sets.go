@@ -188,9 +188,9 @@ func (s *sets) write(file uint32, add func(*rows) error) error {
 		if out.size() < PackMemory/2 {
 			return nil
 		}
-		full := out
-		out = newRows()
-		return add(full)
+		err := add(out)
+		out.reset()
+		return err
 	}
 	for key, n := range s.nodes {
 		n.settle()

@@ -118,14 +118,15 @@ func BenchmarkRun(b *testing.B) {
 
 // benchSessions are encoded sessions with about the variety of a busy month's: every one has
 // its own ids and address, agents differ in their versions.
-func benchSessions(n int) [][]byte {
+func benchSessions(b *testing.B, n int) *sorter {
 	r := rand.New(rand.NewPCG(1, 1))
 	agents := []string{"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/%d.0.%d.%d Safari/537.36",
 		"Mozilla/5.0 (iPhone; CPU iPhone OS 17_%d_%d like Mac OS X) AppleWebKit/605.1.%d (KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1",
 		"Mozilla/5.0 (SMART-TV; LINUX; Tizen %d.0) AppleWebKit/537.36 (KHTML, like Gecko) 76.0.%d.%d/6.0 TV Safari/537.36"}
-	out := make([][]byte, n)
+	out := newSorter(b.TempDir())
+	out.limit = 1 << 40
 	at := october.Start().UnixNano()
-	for i := range out {
+	for range n {
 		at += r.Int64N(int64(2 * time.Second))
 		object := r.IntN(5000)
 		s := schemas.Session{SessionID: fmt.Appendf(nil, "%016x%016x", r.Uint64(), r.Uint64()), Object: fmt.Appendf(nil, "iq__%028x", uint64(object)*0x9E3779B97F4A7C15),
@@ -147,7 +148,9 @@ func benchSessions(n int) [][]byte {
 		set(schemas.FieldFormat, "hls-widevine")
 		set(schemas.FieldProtocol, "hls")
 		set(schemas.FieldClientCountry, "DE")
-		out[i] = schemas.AppendSession(nil, &s)
+		if err := out.add(&s); err != nil {
+			b.Fatal(err)
+		}
 	}
 	return out
 }
@@ -157,7 +160,7 @@ func benchSessions(n int) [][]byte {
 // PLAYMETER_BENCH_SESSIONS sessions (200,000).
 func BenchmarkSeal(b *testing.B) {
 	n := benchSize(b, "PLAYMETER_BENCH_SESSIONS", 200_000)
-	sessions := benchSessions(n)
+	sessions := benchSessions(b, n)
 	tenant := acme()
 	s := newSite(b, tenant)
 	csv := &bytes.Buffer{}
@@ -165,7 +168,7 @@ func BenchmarkSeal(b *testing.B) {
 		row := schemas.SessionWriter{Guard: true}
 		var session schemas.Session
 		buf := schemas.AppendHeader(nil, schemas.SessionColumns)
-		for _, encoded := range sessions {
+		err := sessions.each(func(encoded []byte) error {
 			if err := schemas.DecodeSession(encoded, &session); err != nil {
 				return err
 			}
@@ -175,8 +178,12 @@ func BenchmarkSeal(b *testing.B) {
 				}
 				buf = buf[:0]
 			}
+			return nil
+		})
+		if err != nil {
+			return err
 		}
-		_, err := w.Write(buf)
+		_, err = w.Write(buf)
 		return err
 	}
 	if err := rows(csv); err != nil {

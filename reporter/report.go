@@ -20,11 +20,13 @@ import (
 )
 
 // sink is where a report's plaintext goes: digest, compression, seal, digest,
-// object store. Nothing of it is on a disk before it is sealed.
+// object store. Nothing of it is on a disk before it is sealed. Whoever writes makes the
+// digest, a second goroutine compresses, a third seals and uploads.
 type sink struct {
-	async  *async
 	plain  *digester
+	packs  *async
 	packer io.WriteCloser
+	seals  *async
 	seal   io.WriteCloser
 	sealed *digester
 	object *bucket.Writer
@@ -59,12 +61,14 @@ func (r *Reporter) newSink(ctx context.Context, key string, c schemas.Compressio
 		object.Abort(err)
 		return nil, err
 	}
-	if s.packer, err = newPacker(s.seal, c); err != nil {
+	s.seals = newAsync(s.seal)
+	if s.packer, err = newPacker(s.seals, c); err != nil {
+		_ = s.seals.Close()
 		object.Abort(err)
 		return nil, err
 	}
-	s.plain = &digester{w: s.packer, sum: sha256.New()}
-	s.async = newAsync(s.plain)
+	s.packs = newAsync(s.packer)
+	s.plain = &digester{w: s.packs, sum: sha256.New()}
 	return s, nil
 }
 
@@ -86,14 +90,17 @@ type nopCloser struct{ io.Writer }
 
 func (nopCloser) Close() error { return nil }
 
-func (s *sink) Write(b []byte) (int, error) { return s.async.Write(b) }
+func (s *sink) Write(b []byte) (int, error) { return s.plain.Write(b) }
 
 // finish ends the plaintext; the object is not published yet.
 func (s *sink) finish() error {
-	if err := s.async.Close(); err != nil {
+	if err := s.packs.Close(); err != nil {
 		return err
 	}
-	return errors.Join(s.packer.Close(), s.seal.Close())
+	if err := s.packer.Close(); err != nil {
+		return err
+	}
+	return errors.Join(s.seals.Close(), s.seal.Close())
 }
 
 // publish makes the object appear.
@@ -101,12 +108,13 @@ func (s *sink) publish() error { return s.object.Close() }
 
 // abandon leaves nothing behind.
 func (s *sink) abandon(cause error) {
-	s.async.Close()
+	_ = s.packs.Close()
+	_ = s.seals.Close()
 	s.object.Abort(cause)
 }
 
-// async hands writes to another goroutine in pieces, so that making rows and
-// compressing them take a core each.
+// async hands writes to another goroutine in pieces, so that making rows, compressing
+// them, and waiting for the object store go on side by side.
 type async struct {
 	buf    []byte
 	queue  chan []byte

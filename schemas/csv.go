@@ -1,31 +1,53 @@
 package schemas
 
-import "time"
+import (
+	"bytes"
+	"encoding/binary"
+	"time"
+)
 
 // CSV cells (SPEC 4): UTF-8, LF, quoted if and only if they hold a comma, a quote, CR or LF.
 
 // AppendCell appends a text as a cell.
 func AppendCell(b, text []byte) []byte {
-	for _, c := range text {
-		if quotable[c] {
-			return appendQuoted(b, text)
-		}
+	if !wantsQuotes(text) {
+		return append(b, text...)
 	}
-	return append(b, text...)
+	b = append(b, '"')
+	for {
+		i := bytes.IndexByte(text, '"')
+		if i < 0 {
+			b = append(b, text...)
+			return append(b, '"')
+		}
+		b = append(append(b, text[:i+1]...), '"')
+		text = text[i+1:]
+	}
 }
 
 var quotable = [256]bool{',': true, '"': true, '\r': true, '\n': true}
 
-func appendQuoted(b, text []byte) []byte {
-	b = append(b, '"')
-	for _, c := range text {
-		if c == '"' {
-			b = append(b, '"')
+// wantsQuotes looks for the four bytes that make a cell quoted, eight bytes at a time: cells
+// are most of a report.
+func wantsQuotes(text []byte) bool {
+	for ; len(text) >= 8; text = text[8:] {
+		w := binary.LittleEndian.Uint64(text)
+		if hasZero(w^(ones*','))|hasZero(w^(ones*'"'))|hasZero(w^(ones*'\r'))|hasZero(w^(ones*'\n')) != 0 {
+			return true
 		}
-		b = append(b, c)
 	}
-	return append(b, '"')
+	for _, c := range text {
+		if quotable[c] {
+			return true
+		}
+	}
+	return false
 }
+
+const ones = 0x0101010101010101
+
+// hasZero is not zero if and only if a byte of w is.
+func hasZero(w uint64) uint64 { return (w - ones) &^ w & (ones << 7) }
 
 // AppendFreeText appends a text that people wrote; guarded, a spreadsheet will not take it
 // for a formula (R16).

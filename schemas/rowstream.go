@@ -62,8 +62,11 @@ type RowWriter struct {
 func NewRowWriter(w io.Writer) *RowWriter {
 	e := encoders.Get().(*zstd.Encoder)
 	e.Reset(w)
-	return &RowWriter{e: e}
+	buf := rowBuffers.Get().(*[]byte)
+	return &RowWriter{e: e, buf: (*buf)[:0]}
 }
+
+var rowBuffers = sync.Pool{New: func() any { return new([]byte) }}
 
 // Write appends one encoded row.
 func (w *RowWriter) Write(row []byte) error {
@@ -87,6 +90,7 @@ func (w *RowWriter) Close() error {
 	err := errors.Join(w.flush(), w.e.Close())
 	w.e.Reset(nil)
 	encoders.Put(w.e)
+	rowBuffers.Put(&w.buf)
 	w.e = nil
 	return err
 }
