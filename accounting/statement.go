@@ -10,29 +10,13 @@ import (
 // catalog is put beside it.
 type Statement struct {
 	Objects map[string]*Object `json:"objects"`
-	Events  Events             `json:"events"`
+	Events  schemas.Events     `json:"events"`
 	Nodes   map[string]*Node   `json:"nodes"`
 	Formats map[string]int64   `json:"formats,omitempty"` // unrecognised playout formats
 }
 
-// Events counts what became of the rows of the tenant's usage files: Read is the sum of
-// all the others (SPEC 2.1).
-type Events struct {
-	Read          int64            `json:"read"`
-	Counted       map[string]int64 `json:"counted"`
-	Errors        int64            `json:"errors"`
-	Superseded    int64            `json:"superseded"`
-	Duplicates    int64            `json:"duplicates"`
-	Rejected      map[string]int64 `json:"rejected"`
-	OutsidePeriod int64            `json:"outside_period"`
-	AfterAsOf     int64            `json:"after_as_of"`
-
-	Differing    int64 `json:"differing_duplicates"` // of Duplicates
-	HashMismatch int64 `json:"hash_mismatch"`        // of the rows that count
-}
-
-// Balance checks the equation of SPEC 2.1.
-func (e *Events) Balance() error {
+// Balance checks that every event is in one class (SPEC 2.1).
+func Balance(e *schemas.Events) error {
 	sum := e.Errors + e.Superseded + e.Duplicates + e.OutsidePeriod + e.AfterAsOf
 	for _, n := range e.Counted {
 		sum += n

@@ -21,7 +21,7 @@ type Sums struct {
 func NewSums(bounds Bounds, rules Rules) *Sums {
 	return &Sums{bounds: bounds, rules: rules, statement: &Statement{
 		Objects: make(map[string]*Object), Nodes: make(map[string]*Node), Formats: make(map[string]int64),
-		Events: Events{Counted: make(map[string]int64), Rejected: make(map[string]int64)},
+		Events: schemas.Events{Counted: make(map[string]int64), Rejected: make(map[string]int64)},
 	}}
 }
 
@@ -218,5 +218,5 @@ func (s *Sums) Join(t *Sums) {
 func (s *Sums) Statement() (*Statement, error) {
 	e := &s.statement.Events
 	e.Superseded = s.records - e.Counted[schemas.KindSession.String()]
-	return s.statement, e.Balance()
+	return s.statement, Balance(e)
 }

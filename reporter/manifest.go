@@ -55,7 +55,7 @@ func (x *run) manifest(reports []schemas.ManifestReport, list []byte) *schemas.M
 	m := &schemas.Manifest{Schema: schemas.ManifestSchema, Tenant: x.tenant.ID, Period: x.period, State: x.r.State(x.period, x.plan.asOf),
 		AsOf: x.plan.asOf.Format(time.RFC3339), Run: x.name, Software: schemas.Software{Name: "playmeter", Version: x.r.Version},
 		Inputs:     schemas.Inputs{Digest: "sha256:" + hex.EncodeToString(sum[:]), List: schemas.RunFolder(x.name) + schemas.InputsFile},
-		Events:     manifestEvents(&x.statement.Events),
+		Events:     x.statement.Events,
 		Nodes:      manifestNodes(x.statement),
 		SetAside:   len(x.plan.asides) + len(x.catalog.asides),
 		Enrichment: schemas.Enrichment{Catalog: x.catalog.names, Geo: x.r.Geo.Name(), UserAgents: x.r.Agents.Digest()},
@@ -75,11 +75,6 @@ func (x *run) manifest(reports []schemas.ManifestReport, list []byte) *schemas.M
 		m.Previous = &schemas.Previous{Run: x.head.Run.Run, SHA256: x.head.Run.Manifest.SHA256}
 	}
 	return m
-}
-
-func manifestEvents(e *accounting.Events) schemas.Events {
-	return schemas.Events{Read: e.Read, Counted: e.Counted, Errors: e.Errors, Superseded: e.Superseded, Duplicates: e.Duplicates,
-		Rejected: e.Rejected, OutsidePeriod: e.OutsidePeriod, AfterAsOf: e.AfterAsOf, Differing: e.Differing, HashMismatch: e.HashMismatch}
 }
 
 func manifestNodes(s *accounting.Statement) []schemas.NodeEvents {

@@ -37,5 +37,5 @@ func (r *Reporter) readStatement(ctx context.Context, c *schemas.Commit) (*accou
 	if err := json.Unmarshal(raw, &s); err != nil {
 		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
-	return &s, s.Events.Balance()
+	return &s, accounting.Balance(&s.Events)
 }

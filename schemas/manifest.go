@@ -77,8 +77,8 @@ type Events struct {
 	Rejected      map[string]int64 `json:"rejected"`
 	OutsidePeriod int64            `json:"outside_period"`
 	AfterAsOf     int64            `json:"after_as_of"`
-	Differing     int64            `json:"differing_duplicates"`
-	HashMismatch  int64            `json:"hash_mismatch"`
+	Differing     int64            `json:"differing_duplicates"` // of the duplicates
+	HashMismatch  int64            `json:"hash_mismatch"`        // of the rows that count
 }
 
 // NodeEvents are one node's rows of the tenant.
