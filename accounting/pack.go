@@ -129,8 +129,8 @@ func (b *PackBuilder) block(entries []entry) error {
 	return nil
 }
 
-// Close writes what is left and the index. The pack is whole only when it
-// returns nil.
+// Close writes what is left and the index, and ends the builder. The pack is whole only
+// when the error is nil.
 func (b *PackBuilder) Close() (*schemas.PackIndex, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -144,7 +144,9 @@ func (b *PackBuilder) Close() (*schemas.PackIndex, error) {
 	if _, err := b.out.Write(end); err != nil {
 		return nil, fmt.Errorf("write pack: %w", err)
 	}
-	return &b.index, nil
+	index := b.index // a copy: the index lives as long as the pack is known, the rows must not
+	b.rows = nil
+	return &index, nil
 }
 
 type counter struct {
