@@ -61,8 +61,11 @@ func (r *Reporter) acquire(ctx context.Context, tenant schemas.Tenant, period sc
 	return l, nil
 }
 
-// write creates the next lease. Where the answer was lost, what is there is read back.
+// write creates the next lease. Where the answer was lost, what is there is read back. A stop
+// does not interrupt it: a lease of ours that nobody holds would keep others waiting.
 func (l *lease) write(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
 	body, err := json.Marshal(leaseBody{Holder: rand.Text(), Since: l.r.Now().UTC().Format(time.RFC3339)})
 	if err != nil {
 		return err
