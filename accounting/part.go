@@ -2,7 +2,6 @@ package accounting
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/playmeter/playmeter/schemas"
 )
@@ -66,10 +65,7 @@ func (p *part) add(b *schemas.Batch) error {
 			}
 		}
 	}
-	if n := len(p.spans.all); n > maxTenants {
-		return fmt.Errorf("%w: it names more than %d tenants: is something else in the column tenant_id?", schemas.ErrUnreadable, maxTenants)
-	}
-	return nil
+	return p.spans.check()
 }
 
 // maxTenants bounds how many tenants a usage file may name: more are a column that

@@ -100,8 +100,8 @@ func (p *packBytes) rows(t testing.TB, kind schemas.BlockKind, visit func([]byte
 	}
 }
 
-// sessionsOf joins the fragments of some packs into sessions, written out.
-func sessionsOf(t testing.TB, b Bounds, packs ...*packBytes) []string {
+// fragmentsOf decodes the fragments of some packs, in the order of a merge.
+func fragmentsOf(t testing.TB, packs ...*packBytes) []schemas.Fragment {
 	t.Helper()
 	var all []schemas.Fragment
 	for _, p := range packs {
@@ -114,6 +114,13 @@ func sessionsOf(t testing.TB, b Bounds, packs ...*packBytes) []string {
 		})
 	}
 	slices.SortStableFunc(all, func(a, b schemas.Fragment) int { return schemas.CompareFragments(&a, &b) })
+	return all
+}
+
+// sessionsOf joins the fragments of some packs into sessions, written out.
+func sessionsOf(t testing.TB, b Bounds, packs ...*packBytes) []string {
+	t.Helper()
+	all := fragmentsOf(t, packs...)
 	var out []string
 	j := NewJoiner(b, &Finisher{}, func(s *schemas.Session) error {
 		var row schemas.SessionWriter
@@ -177,15 +184,7 @@ func TestSessionsEqualASlowJoin(t *testing.T) {
 		requests, bytesServed := int64(0), int64(0)
 		var starts []int64
 		bounds := NewBounds(october, october.End(), idle)
-		var all []schemas.Fragment
-		pack.rows(t, schemas.BlockFragments, func(row []byte) {
-			var f schemas.Fragment
-			if err := schemas.DecodeFragment(bytes.Clone(row), &f); err != nil {
-				t.Fatal(err)
-			}
-			all = append(all, f)
-		})
-		slices.SortStableFunc(all, func(a, b schemas.Fragment) int { return schemas.CompareFragments(&a, &b) })
+		all := fragmentsOf(t, pack)
 		j := NewJoiner(bounds, &Finisher{}, func(s *schemas.Session) error {
 			got++
 			requests += s.Requests

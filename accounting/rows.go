@@ -3,6 +3,7 @@ package accounting
 import (
 	"bytes"
 	"cmp"
+	"fmt"
 	"slices"
 
 	"github.com/playmeter/playmeter/schemas"
@@ -126,6 +127,7 @@ type spans struct {
 	byCode map[tenantKey]*schemas.HourSpan
 	last   tenantKey
 	recent *schemas.HourSpan
+	count  int // of tenants' hours
 }
 
 func (s *spans) reset() {
@@ -160,8 +162,20 @@ func (s *spans) find(tenant schemas.Tenant, hour schemas.Hour) *schemas.HourSpan
 	}
 	if hours[hour] == nil {
 		hours[hour] = &schemas.HourSpan{Hour: hour}
+		s.count++
 	}
 	return hours[hour]
+}
+
+// check refuses a file that would swell the index of its pack.
+func (s *spans) check() error {
+	if len(s.all) > maxTenants {
+		return fmt.Errorf("%w: it names more than %d tenants: is something else in the column tenant_id?", schemas.ErrUnreadable, maxTenants)
+	}
+	if s.count > packSpans {
+		return fmt.Errorf("%w: it holds more than %d hours of tenants: is something else in the column tenant_id or time?", schemas.ErrUnreadable, packSpans)
+	}
+	return nil
 }
 
 func (s *spans) join(t *spans) {

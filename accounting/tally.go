@@ -67,6 +67,10 @@ func (t *tallier) pass() (schemas.Member, suspects, error) {
 			whole.placeless[reason] += n
 		}
 	}
+	if err := whole.spans.check(); err != nil {
+		t.pack.void(t.file)
+		return schemas.Member{}, suspects{}, err
+	}
 	found := whole.sets.suspects()
 	member := schemas.Member{Rows: whole.read, Tenants: whole.spans.tenants(), Extra: t.src.ExtraColumns(), Placeless: map[string]int64{}}
 	for reason, n := range whole.placeless {

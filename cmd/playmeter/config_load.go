@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
+
+	"github.com/playmeter/playmeter/schemas"
 )
 
 // DefaultConfigFile is read where no other is named, if it is there.
@@ -69,6 +71,11 @@ func parseConfig(src configSource, checks ConfigChecks) (*Config, error) {
 	if src.mode&0o004 != 0 && len(d.secrets) > 0 {
 		c.warn("%s can be read by others and holds %s: chmod 600 it, or keep the text in the environment and write ${NAME}",
 			src.path, strings.Join(d.secrets, " and "))
+	}
+	for _, t := range c.Tenants {
+		if len(t.Readers(schemas.ReportUsage))+len(t.Readers(schemas.ReportSessions)) > 0 {
+			c.warn("tenants: readers of %s are not written into the bucket's policy by this version: give them access in the object store itself", t.ID)
+		}
 	}
 	return c, nil
 }

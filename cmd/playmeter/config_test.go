@@ -276,7 +276,7 @@ func TestTheExampleIsTrue(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, full)
 	}
-	if len(c.Warnings()) > 0 || c.ObjectStore.Embedded() || len(c.Tenants) != 1 || !reflect.DeepEqual(c.Rules(), accounting.DefaultRules()) {
+	if w := c.Warnings(); len(w) != 1 || !strings.Contains(w[0], "readers of iten4EXAMPLE") || c.ObjectStore.Embedded() || len(c.Tenants) != 1 || !reflect.DeepEqual(c.Rules(), accounting.DefaultRules()) {
 		t.Errorf("%v %+v", c.Warnings(), c)
 	}
 	settings(reflect.ValueOf(c).Elem(), "", func(path string, _ any) {
