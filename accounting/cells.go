@@ -15,6 +15,7 @@ type cells struct {
 	slab     []objectHour
 	cellSlab []cell
 	count    int
+	crowded  bool // a list of cells has grown too long to be searched
 }
 
 // cellsAtFirst is how many cells an object and hour has room for before it asks for more.
@@ -82,7 +83,7 @@ func (s *cells) reset() {
 // maxCells bounds the memory of a part between flushes.
 const maxCells = 400_000
 
-func (s *cells) full() bool { return s.count > maxCells }
+func (s *cells) full() bool { return s.crowded || s.count > maxCells }
 
 func (s *cells) tenantHour(tenant uint32, hour schemas.Hour) *tenantHour {
 	key := tenantKey{tenant, hour}
@@ -171,9 +172,8 @@ func (oh *objectHour) add(m schemas.Measure, drm bool, size uint32, bytes, micro
 		}
 	}
 	oh.cells = append(oh.cells, cell{id, 1, bytes, micros})
-	if oh.of.count++; len(oh.cells) > maxList {
-		oh.of.count = maxCells + 1
-	}
+	oh.of.count++
+	oh.of.crowded = oh.of.crowded || len(oh.cells) > maxList
 }
 
 // name keeps the library of the earliest event (R20).

@@ -45,6 +45,7 @@ type viewer struct {
 // fragment is a stretch of one viewer's playback in one hour, as it grows.
 type fragment struct {
 	who         viewer
+	of          *fragments
 	first, last int64
 	start       int64 // None while there are only errors
 	requests    int64
@@ -88,6 +89,7 @@ type fragments struct {
 	all      []*fragment
 	slab     []fragment
 	present  uint32 // fields that the batch has a column for
+	crowded  bool   // a list of a fragment has grown too long to be searched
 }
 
 // maxFragments bounds the memory of a part between flushes: about 0.7 KB each.
@@ -97,7 +99,7 @@ const maxFragments = 100_000
 // flushed and begun anew.
 const maxList = 512
 
-func (s *fragments) full() bool { return len(s.all) > maxFragments }
+func (s *fragments) full() bool { return s.crowded || len(s.all) > maxFragments }
 
 func (s *fragments) reset() {
 	clear(s.last)
@@ -170,7 +172,7 @@ func (s *fragments) grow(who viewer, time int64) *fragment {
 	}
 	f := &s.slab[0]
 	s.slab = s.slab[1:]
-	*f = fragment{who: who, first: time, last: time, start: schemas.None, missing: 1<<schemas.NumFields - 1}
+	*f = fragment{who: who, of: s, first: time, last: time, start: schemas.None, missing: 1<<schemas.NumFields - 1}
 	s.open[who] = f
 	s.all = append(s.all, f)
 	return f
@@ -188,7 +190,7 @@ func (f *fragment) count(p *part, c *columns, i int, e *event, m schemas.Measure
 	}
 	f.requests++
 	f.bytes += e.bytes
-	share := f.share(e.node, &p.crowded)
+	share := f.share(e.node)
 	share.requests++
 	share.bytes += e.bytes
 	if wanted := f.missing & p.fragments.present; wanted != 0 || e.time <= f.latest {
@@ -207,7 +209,7 @@ func (f *fragment) count(p *part, c *columns, i int, e *event, m schemas.Measure
 		share.video += e.micros
 	}
 	if e.micros > 0 {
-		f.rendition(size, audio, drm, &p.crowded).micros += e.micros
+		f.rendition(size, audio, drm).micros += e.micros
 	}
 	if segment := c.num[schemas.IntSegment][i]; segment >= 0 {
 		segments.Add(uint32(segment))
@@ -220,25 +222,25 @@ func (f *fragment) count(p *part, c *columns, i int, e *event, m schemas.Measure
 	}
 }
 
-func (f *fragment) share(node uint32, crowded *bool) *shareSum {
+func (f *fragment) share(node uint32) *shareSum {
 	for i := range f.shares {
 		if f.shares[i].node == node {
 			return &f.shares[i]
 		}
 	}
 	f.shares = append(f.shares, shareSum{node: node})
-	*crowded = *crowded || len(f.shares) > maxList
+	f.of.crowded = f.of.crowded || len(f.shares) > maxList
 	return &f.shares[len(f.shares)-1]
 }
 
-func (f *fragment) rendition(size uint32, audio, drm bool, crowded *bool) *renditionSum {
+func (f *fragment) rendition(size uint32, audio, drm bool) *renditionSum {
 	for i := range f.renditions {
 		if r := &f.renditions[i]; r.size == size && r.audio == audio && r.drm == drm {
 			return r
 		}
 	}
 	f.renditions = append(f.renditions, renditionSum{size: size, audio: audio, drm: drm})
-	*crowded = *crowded || len(f.renditions) > maxList
+	f.of.crowded = f.of.crowded || len(f.renditions) > maxList
 	return &f.renditions[len(f.renditions)-1]
 }
 

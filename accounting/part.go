@@ -32,7 +32,6 @@ type part struct {
 	placeless [schemas.NumReasons]int64
 	excluded  []int64 // rows yet to be met
 	read      int64
-	crowded   bool // a list has grown too long to be searched
 
 	// gather, if set, is shown the rows that pass the checks, and nothing is counted.
 	gather func(c *columns, i int, e *event)
@@ -59,7 +58,7 @@ func (p *part) add(b *schemas.Batch) error {
 	p.read += int64(b.Len)
 	for i := range b.Len {
 		p.row(&c, i, b.FirstRow+int64(i))
-		if p.crowded || p.fragments.full() || p.cells.full() || p.records.full() {
+		if p.fragments.full() || p.cells.full() || p.records.full() {
 			if err := p.spill(); err != nil {
 				return err
 			}
@@ -98,7 +97,6 @@ func (p *part) spill() error {
 	p.cells.reset()
 	p.fragments.reset()
 	p.records.reset()
-	p.crowded = false
 	return p.hand()
 }
 

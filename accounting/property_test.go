@@ -117,16 +117,10 @@ func fragmentsOf(t testing.TB, packs ...*packBytes) []schemas.Fragment {
 	return all
 }
 
-// sessionsOf joins the fragments of some packs into sessions, written out.
-func sessionsOf(t testing.TB, b Bounds, packs ...*packBytes) []string {
+// join hands the sessions of some fragments to emit.
+func join(t testing.TB, b Bounds, all []schemas.Fragment, emit func(*schemas.Session) error) {
 	t.Helper()
-	all := fragmentsOf(t, packs...)
-	var out []string
-	j := NewJoiner(b, &Finisher{}, func(s *schemas.Session) error {
-		var row schemas.SessionWriter
-		out = append(out, fmt.Sprintf("%s%v %v %t", row.Append(nil, s), s.Renditions, s.Shares, s.Begun))
-		return nil
-	})
+	j := NewJoiner(b, &Finisher{}, emit)
 	for i := range all {
 		if err := j.Add(&all[i]); err != nil {
 			t.Fatal(err)
@@ -135,6 +129,17 @@ func sessionsOf(t testing.TB, b Bounds, packs ...*packBytes) []string {
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// sessionsOf joins the fragments of some packs into sessions, written out.
+func sessionsOf(t testing.TB, b Bounds, packs ...*packBytes) []string {
+	t.Helper()
+	var out []string
+	join(t, b, fragmentsOf(t, packs...), func(s *schemas.Session) error {
+		var row schemas.SessionWriter
+		out = append(out, fmt.Sprintf("%s%v %v %t", row.Append(nil, s), s.Renditions, s.Shares, s.Begun))
+		return nil
+	})
 	slices.Sort(out)
 	return out
 }
@@ -184,22 +189,13 @@ func TestSessionsEqualASlowJoin(t *testing.T) {
 		requests, bytesServed := int64(0), int64(0)
 		var starts []int64
 		bounds := NewBounds(october, october.End(), idle)
-		all := fragmentsOf(t, pack)
-		j := NewJoiner(bounds, &Finisher{}, func(s *schemas.Session) error {
+		join(t, bounds, fragmentsOf(t, pack), func(s *schemas.Session) error {
 			got++
 			requests += s.Requests
 			bytesServed += int64(s.Bytes.Lo)
 			starts = append(starts, s.Start)
 			return nil
 		})
-		for i := range all {
-			if err := j.Add(&all[i]); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := j.Close(); err != nil {
-			t.Fatal(err)
-		}
 		slices.Sort(starts)
 		wantStarts, wantRequests, wantBytes := slowJoin(events, idle.WithID)
 		if !slices.Equal(starts, wantStarts) || requests != wantRequests || bytesServed != wantBytes {

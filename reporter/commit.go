@@ -52,7 +52,6 @@ func (r *Reporter) readJSON(ctx context.Context, b *bucket.Bucket, key string, i
 }
 
 // commit makes c the successor of its parent: the create-only PUT is the fence.
-// An answer that was lost looks like ErrExist for our own object, so that what is there is read back.
 func (r *Reporter) commit(ctx context.Context, c *schemas.Commit) error {
 	c.Schema, c.Number, c.Nonce = schemas.CommitSchema, c.Parent+1, rand.Text()
 	c.Committed = r.Now().UTC().Format(time.RFC3339)
@@ -60,19 +59,28 @@ func (r *Reporter) commit(ctx context.Context, c *schemas.Commit) error {
 	if err != nil {
 		return err
 	}
-	key := schemas.CommitName(c.Tenant, c.Period, c.Number)
-	_, err = r.Buckets.Metering.Create(ctx, key, body)
-	if err == nil {
-		return nil
-	}
-	there, rerr := r.readCommit(ctx, key)
-	switch {
-	case rerr == nil && there.Nonce == c.Nonce:
-		return nil
-	case rerr == nil, errors.Is(err, bucket.ErrExist):
+	mine, err := r.createOnce(ctx, schemas.CommitName(c.Tenant, c.Period, c.Number), body)
+	if err == nil && !mine {
 		return fmt.Errorf("%s %s: %w", c.Tenant, c.Period, ErrOvertaken)
 	}
 	return err
+}
+
+// createOnce creates an object of the metering bucket whose body no other process
+// writes (it holds a nonce), and tells whether the object there is ours. The answer to a
+// create may be lost, and then looks as if somebody else had been first: what is there is read back.
+func (r *Reporter) createOnce(ctx context.Context, key string, body []byte) (mine bool, err error) {
+	if _, err = r.Buckets.Metering.Create(ctx, key, body); err == nil {
+		return true, nil
+	}
+	there, _, rerr := r.Buckets.Metering.Get(ctx, key, "", maxSmall)
+	switch {
+	case rerr == nil:
+		return bytes.Equal(there, body), nil
+	case errors.Is(err, bucket.ErrExist):
+		return false, nil
+	}
+	return false, err
 }
 
 // claim takes a name for a run that no other run has or will have.
@@ -80,17 +88,12 @@ func (r *Reporter) claim(ctx context.Context, tenant schemas.Tenant, period sche
 	nonce := []byte(fmt.Sprintf("{\"nonce\":%q}\n", rand.Text()))
 	for attempt := 1; ; attempt++ {
 		run := schemas.RunName(asOf, attempt)
-		key := schemas.ClaimName(tenant, period, run)
-		_, err := r.Buckets.Metering.Create(ctx, key, nonce)
-		if err == nil {
-			return run, nil
-		}
-		there, _, rerr := r.Buckets.Metering.Get(ctx, key, "", maxSmall)
+		mine, err := r.createOnce(ctx, schemas.ClaimName(tenant, period, run), nonce)
 		switch {
-		case rerr == nil && bytes.Equal(there, nonce):
-			return run, nil
-		case rerr != nil && !errors.Is(err, bucket.ErrExist):
+		case err != nil:
 			return "", err
+		case mine:
+			return run, nil
 		case attempt > 10_000:
 			return "", fmt.Errorf("claim a name for the run of %s: %s and 10,000 more are taken", tenant, run)
 		}

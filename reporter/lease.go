@@ -1,7 +1,6 @@
 package reporter
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -9,7 +8,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/playmeter/playmeter/bucket"
 	"github.com/playmeter/playmeter/schemas"
 )
 
@@ -61,8 +59,7 @@ func (r *Reporter) acquire(ctx context.Context, tenant schemas.Tenant, period sc
 	return l, nil
 }
 
-// write creates the next lease. Where the answer was lost, what is there is read back. A stop
-// does not interrupt it: a lease of ours that nobody holds would keep others waiting.
+// write creates the next lease. A stop does not interrupt it: a lease of ours that nobody holds would keep others waiting.
 func (l *lease) write(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
@@ -70,16 +67,12 @@ func (l *lease) write(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	key := schemas.LeaseName(l.tenant, l.period, l.number+1)
-	if _, err = l.r.Buckets.Metering.Create(ctx, key, body); err != nil {
-		there, _, rerr := l.r.Buckets.Metering.Get(ctx, key, "", maxSmall)
-		switch {
-		case rerr == nil && bytes.Equal(there, body):
-		case errors.Is(err, bucket.ErrExist):
-			return fmt.Errorf("%s %s: %w", l.tenant, l.period, ErrBusy)
-		default:
-			return err
-		}
+	mine, err := l.r.createOnce(ctx, schemas.LeaseName(l.tenant, l.period, l.number+1), body)
+	if err != nil {
+		return err
+	}
+	if !mine {
+		return fmt.Errorf("%s %s: %w", l.tenant, l.period, ErrBusy)
 	}
 	l.number++
 	return nil

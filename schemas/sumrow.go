@@ -38,9 +38,6 @@ const (
 	numMeasures
 )
 
-// HasObject tells whether rows of the measure belong to an object.
-func (m Measure) HasObject() bool { return m >= MeasureError && m < numMeasures }
-
 // SumRow is one additive figure of a tally: rows of the same place and
 // dimensions add up, and a row that would overflow is written as two.
 type SumRow struct {
