@@ -93,7 +93,8 @@ func (b *PackBuilder) spill() error {
 	entries := b.rows.entries
 	for len(entries) > 0 {
 		n := 1
-		for n < len(entries) && entries[n].kind == entries[0].kind && entries[n].tenant == entries[0].tenant && entries[n].day == entries[0].day {
+		for n < len(entries) && entries[n].kind == entries[0].kind && entries[n].tenant == entries[0].tenant && entries[n].day == entries[0].day &&
+			(entries[n].kind != rowSet || entries[n].hour == entries[0].hour) {
 			n++
 		}
 		if err := b.block(entries[:n]); err != nil {
@@ -123,8 +124,12 @@ func (b *PackBuilder) block(entries []entry) error {
 	if err := w.Close(); err != nil {
 		return err
 	}
-	b.index.Blocks = append(b.index.Blocks, schemas.Block{Kind: blockKinds[entries[0].kind], Tenant: b.rows.tenants[entries[0].tenant],
-		Day: entries[0].day, Offset: b.offset, Length: count.n, Rows: rows, SHA256: hex.EncodeToString(sum.Sum(nil)), Records: records})
+	block := schemas.Block{Kind: blockKinds[entries[0].kind], Tenant: b.rows.tenants[entries[0].tenant],
+		Day: entries[0].day, Offset: b.offset, Length: count.n, Rows: rows, SHA256: hex.EncodeToString(sum.Sum(nil)), Records: records}
+	if block.Kind == schemas.BlockSets {
+		block.Hour = entries[0].hour
+	}
+	b.index.Blocks = append(b.index.Blocks, block)
 	b.offset += count.n
 	return nil
 }

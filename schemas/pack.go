@@ -13,7 +13,7 @@ import (
 // TallyFormat is the version of what a tally counts and how. A change of it
 // makes new names, so that every file is counted again while old packs stay
 // readable.
-const TallyFormat = 1
+const TallyFormat = 2
 
 // TallyName is the name of what a usage file adds up to: a digest of
 // everything that the result depends on.
@@ -47,6 +47,13 @@ type Member struct {
 	Unreadable string `json:"unreadable,omitempty"`
 	// Placeless counts the rejected rows without a usable tenant or time.
 	Placeless map[string]int64 `json:"placeless,omitempty"`
+	// Excluded, if not empty, is the rows that were left out as copies, and Differing those of
+	// them that say something else than the row that counts: 64-bit roaring bitmaps of row numbers.
+	Excluded  []byte `json:"excluded,omitempty"`
+	Differing []byte `json:"differing,omitempty"`
+	// Ahead tells, per node whose clock runs ahead, by how many ns its newest event lies
+	// after the moment when the file was stored.
+	Ahead map[string]int64 `json:"ahead,omitempty"`
 	// Extra names columns that are not ours.
 	Extra []string `json:"extra,omitempty"`
 	// Tenants says what the file holds of each tenant.
@@ -74,15 +81,20 @@ const (
 	BlockSums      BlockKind = "sums"
 	BlockFragments BlockKind = "fragments"
 	BlockSets      BlockKind = "sets"
+	// BlockDays is sums of whole days, over all files of the pack: made when packs are
+	// merged, of use where all of the pack's files with rows of that tenant and day are wanted.
+	BlockDays BlockKind = "days"
 )
 
 // Block is a run of rows of one tenant and day in a pack: one zstd frame of
 // length-prefixed rows. Sums are sorted by hour, object and file, fragments by
 // key and first request. There may be several blocks of one kind, tenant and day.
+// Blocks of sets are of one hour each, sorted by node and file.
 type Block struct {
 	Kind   BlockKind `json:"kind"`
 	Tenant Tenant    `json:"tenant,omitempty"` // empty for sets
 	Day    Day       `json:"day"`
+	Hour   Hour      `json:"hour,omitempty"` // of sets
 	Offset int64     `json:"offset"`
 	Length int64     `json:"length"`
 	Rows   int64     `json:"rows"`
@@ -93,13 +105,15 @@ type Block struct {
 
 // PackIndex describes a pack: which files it adds up and where the rows are.
 type PackIndex struct {
-	Schema  string   `json:"schema"`
+	Schema string `json:"schema"`
+	// Level is 0 for a pack of counted files, above that of its sources for a merged one.
+	Level   int      `json:"level,omitempty"`
 	Members []Member `json:"members"`
 	Blocks  []Block  `json:"blocks"`
 }
 
 const (
-	packSchema  = "playmeter.pack/1"
+	packSchema  = "playmeter.pack/2"
 	packMagic   = "PLAYPACK"
 	packTrailer = 8 + 8 + 8 // offset and length of the index, magic
 	// MaxPackIndex bounds the size of an index, compressed and not.
