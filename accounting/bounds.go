@@ -59,8 +59,24 @@ func (b *Bounds) CutHour() (h schemas.Hour, ok bool) {
 	return h, h.Start() < b.AsOf
 }
 
+// Divides tells whether the as-of lies inside a day: its hours then differ in where they belong.
+func (b *Bounds) Divides(day schemas.Day) bool {
+	return day.Start() < b.AsOf && b.AsOf < (day+1).Start()
+}
+
 // recordLookback is how far before the period records of servers are looked for (R8).
 const recordLookback = 31 * 24 * time.Hour
+
+// SetHours are the hours whose copies and numbers a period's statement depends on: its own, and those
+// that sessions and numbers may run in from.
+func SetHours(p schemas.Period) (from, until schemas.Hour) {
+	return schemas.HourOf(p.Start().Add(-recordLookback).UnixNano()), schemas.HourOf(p.End().UnixNano())
+}
+
+// Hours are those of the period up to the as-of, the one that it divides included.
+func (b *Bounds) Hours() (from, until schemas.Hour) {
+	return schemas.HourOf(b.From), schemas.HourOf(b.AsOf-1) + 1
+}
 
 // WantsFragments tells whether a block of fragments of a day may hold some that matter;
 // records tells whether servers' own records are among them.

@@ -38,6 +38,7 @@ type tenantHour struct {
 	read       int64
 	after      int64
 	duplicates int64
+	differing  int64
 	mismatches int64
 	rejected   [schemas.NumReasons]int64
 	formats    map[uint32]int64
@@ -49,6 +50,7 @@ type tenantHour struct {
 // nodeHour is a node's share of a tenantHour.
 type nodeHour struct {
 	events, duplicates, bytes int64
+	last                      int64   // event, Unix ns
 	full                      []int64 // bytes counted before bytes was begun anew
 }
 
@@ -226,6 +228,7 @@ func (p *part) writeTenantHour(key tenantKey, th *tenantHour) {
 	write(schemas.MeasureRead, "", 0, th.read, 0)
 	write(schemas.MeasureAfter, "", 0, th.after, 0)
 	write(schemas.MeasureDuplicate, "", 0, th.duplicates, 0)
+	write(schemas.MeasureDiffering, "", 0, th.differing, 0)
 	write(schemas.MeasureMismatch, "", 0, th.mismatches, 0)
 	for reason, n := range th.rejected {
 		write(schemas.MeasureRejected, schemas.Reason(reason).String(), 0, n, 0)
@@ -234,6 +237,7 @@ func (p *part) writeTenantHour(key tenantKey, th *tenantHour) {
 		write(schemas.MeasureFormat, p.dict.Text(format), 0, n, 0)
 	}
 	for node, n := range th.nodes {
+		p.clocks.note(p.dict, node, n.last)
 		write(schemas.MeasureNodeEvents, "", node, n.events, n.bytes)
 		for _, bytes := range n.full {
 			p.rows.addSum(tenant, &schemas.SumRow{Hour: key.hour, File: p.file, Measure: schemas.MeasureNodeEvents,

@@ -1,89 +1,385 @@
 package accounting
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
-
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
 	"slices"
+
+	"github.com/RoaringBitmap/roaring/v2/roaring64"
 
 	"github.com/playmeter/playmeter/schemas"
 )
 
-// kept is the row of an event that counts, and what it says.
-type kept struct {
-	row    int64
-	digest [16]byte
+// SetFile is a usage file as the search for copies sees it. Its place among the files is that of
+// its key in order.
+type SetFile struct {
+	// Locked: the file cannot be counted again, because it is gone. Excluded is what
+	// its tally leaves out already.
+	Locked   bool
+	Excluded *roaring64.Bitmap
 }
 
-// findCopies reads the file again and returns, ascending, the rows that repeat
-// an earlier row of it, and how many of them say something else, per tenant and
-// hour. Only rows under suspicion are remembered.
-func (t *tallier) findCopies(found suspects) ([]int64, map[schemas.Tenant]map[schemas.Hour]int64, error) {
-	seen := make(map[eventHash]kept)
-	differing := make(map[schemas.Tenant]map[schemas.Hour]int64)
-	var copies []int64
-	p := newPart(&t.opts, 0, func(*rows) error { return nil })
-	p.gather = func(c *columns, i int, e *event) {
-		key, ok := p.copyKey(c, i, e, &found)
-		if !ok || p.isExcluded(e.row) {
-			return
+// Copy is a row that is not counted, and the row that is in its place.
+type Copy struct {
+	File      int
+	Row       int64
+	Keeper    int
+	KeeperRow int64
+}
+
+// SetVisit visits the set rows of an hour, in any order; file is the index of the file.
+type SetVisit func(visit func(file int, row *schemas.SetRow) error) error
+
+// HourFindings is what the sets of an hour tell besides the copies.
+type HourFindings struct {
+	Nodes []schemas.NodeHour // by node
+	// Doubled is how many rows count twice, because both files that hold them are gone.
+	Doubled int64
+	// Lost lists files that are gone whose tally leaves out a row that no other file counts.
+	Lost []int
+}
+
+// HourCopies finds the rows of an hour that say again what another row says (SPEC 2.1): the same node,
+// number and time, or node, event id and time. The row that counts is that of a locked file that
+// has it, else the earliest row of the first file; every other row is handed to emit.
+//
+//   - Shape: emit is called in no useful order, with files that are not locked.
+//   - Memory: the runs of the hour's sequences; of nodes whose numbers meet, their encoded sets;
+//     of event ids as many as fit hashesAtOnce, in passes.
+//   - Errors: those of visit and emit.
+func HourCopies(hour schemas.Hour, files []SetFile, sets SetVisit, emit func(Copy) error) (*HourFindings, error) {
+	h := &hourCopies{hour: hour, files: files, sets: sets, emit: emit, found: &HourFindings{}, lost: make(map[int]bool)}
+	nodes, hashes, err := h.survey()
+	if err != nil {
+		return nil, err
+	}
+	if err := h.sequences(nodes); err != nil {
+		return nil, err
+	}
+	if err := h.eventIDs(hashes); err != nil {
+		return nil, err
+	}
+	for file := range h.lost {
+		h.found.Lost = append(h.found.Lost, file)
+	}
+	slices.Sort(h.found.Lost)
+	return h.found, nil
+}
+
+type hourCopies struct {
+	hour  schemas.Hour
+	files []SetFile
+	sets  SetVisit
+	emit  func(Copy) error
+	found *HourFindings
+	lost  map[int]bool
+}
+
+// maxRuns is up to how many runs of numbers a node's hour is followed for losses: a node with
+// more does not count its events one by one.
+const maxRuns = 64 << 10
+
+// nodeSurvey is what the heads of a node's sequences tell.
+type nodeSurvey struct {
+	counted   []schemas.SeqRun
+	rejected  []schemas.SeqRun
+	pairs     int64
+	scattered bool
+	left      bool // a locked file leaves out rows: whether others count them must be seen
+}
+
+var errScattered = errors.New("scattered")
+
+func (n *nodeSurvey) add(into *[]schemas.SeqRun, encoded []byte, hour schemas.Hour) (int, error) {
+	s, err := schemas.OpenSequence(encoded, hour)
+	if err != nil || n.scattered {
+		return s.Len, err
+	}
+	err = s.Runs(func(r schemas.SeqRun) error {
+		if len(n.counted)+len(n.rejected) >= maxRuns {
+			return errScattered
 		}
-		digest := p.digest(c, i)
-		first, again := seen[key]
-		if !again {
-			seen[key] = kept{e.row, digest}
-			return
+		*into = append(*into, r)
+		return nil
+	})
+	if errors.Is(err, errScattered) {
+		n.scattered, n.counted, n.rejected = true, nil, nil
+		err = nil
+	}
+	return s.Len, err
+}
+
+// survey reads the heads of all sets.
+func (h *hourCopies) survey() (map[string]*nodeSurvey, int, error) {
+	nodes, hashes := make(map[string]*nodeSurvey), 0
+	err := h.sets(func(file int, row *schemas.SetRow) error {
+		if len(row.Node) == 0 {
+			hashes += len(row.Hashes) / schemas.EventHashSize
+			return nil
 		}
-		copies = append(copies, e.row)
-		if digest != first.digest {
-			tenant := schemas.Tenant(p.dict.Text(e.tenant))
-			if differing[tenant] == nil {
-				differing[tenant] = make(map[schemas.Hour]int64)
+		n := nodes[string(row.Node)]
+		if n == nil {
+			n = new(nodeSurvey)
+			nodes[string(row.Node)] = n
+		}
+		n.left = n.left || h.files[file].Locked && h.files[file].Excluded != nil
+		count, err := n.add(&n.counted, row.Counted, h.hour)
+		if err != nil {
+			return err
+		}
+		n.pairs += int64(count)
+		_, err = n.add(&n.rejected, row.Rejected, h.hour)
+		return err
+	})
+	return nodes, hashes, err
+}
+
+// sequences finds the copies among numbered rows.
+func (h *hourCopies) sequences(nodes map[string]*nodeSurvey) error {
+	meet := make(map[string][]chunk)
+	for id, n := range nodes {
+		slices.SortFunc(n.counted, compareRuns)
+		if n.scattered || n.left || touching(n.counted) {
+			meet[id] = nil
+		}
+	}
+	if len(meet) > 0 {
+		err := h.sets(func(file int, row *schemas.SetRow) error {
+			if chunks, ok := meet[string(row.Node)]; ok && len(row.Counted) > 0 {
+				meet[string(row.Node)] = append(chunks, chunk{file, bytes.Clone(row.Counted)})
 			}
-			differing[tenant][e.hour]++
+			return nil
+		})
+		if err != nil {
+			return err
 		}
 	}
-	for i := range t.src.Parts() {
-		if err := t.readPart(p, i); err != nil {
-			return nil, nil, err
+	for id, n := range nodes {
+		node := schemas.NodeHour{Node: id, Scattered: n.scattered}
+		if chunks, ok := meet[id]; ok {
+			copies, err := h.mergeNode(chunks)
+			if err != nil {
+				return err
+			}
+			n.pairs -= copies
 		}
+		node.Pairs = n.pairs
+		if !n.scattered {
+			slices.SortFunc(n.rejected, compareRuns)
+			node.Runs, node.Rejected = joinRuns(n.counted), joinRuns(n.rejected)
+		}
+		h.found.Nodes = append(h.found.Nodes, node)
 	}
-	slices.Sort(copies)
-	return copies, differing, nil
+	slices.SortFunc(h.found.Nodes, func(a, b schemas.NodeHour) int { return cmp.Compare(a.Node, b.Node) })
+	return nil
 }
 
-// copyKey tells whether a row is under suspicion, and as what (SPEC 2.1 "Duplicates").
-func (p *part) copyKey(c *columns, i int, e *event, found *suspects) (eventHash, bool) {
-	if e.seq != schemas.None {
-		node := p.dict.Text(e.node)
-		seqs := found.seqs[setKey{node, e.hour}]
-		if seqs == nil || !seqs.Contains(uint64(e.seq)) {
-			return eventHash{}, false
-		}
-		// No event id begins with 0xff: texts are UTF-8.
-		return hashEvent(node, binary.BigEndian.AppendUint64([]byte{0xff}, uint64(e.seq)), e.time), true
-	}
-	if c.id == nil || len(c.id.At(i)) == 0 {
-		return eventHash{}, false
-	}
-	hash := hashEvent(p.dict.Text(e.node), c.id.At(i), e.time)
-	return hash, found.hashes[hash]
+func compareRuns(a, b schemas.SeqRun) int {
+	return cmp.Or(cmp.Compare(a.Lo, b.Lo), cmp.Compare(a.Hi, b.Hi), cmp.Compare(a.Start, b.Start))
 }
 
-// digest is a hash over everything that a row says.
-func (p *part) digest(c *columns, i int) [16]byte {
-	var buf []byte
-	for _, codes := range c.text {
-		text := p.dict.Text(codes[i])
-		buf = binary.AppendUvarint(buf, uint64(len(text)))
-		buf = append(buf, text...)
+// touching tells whether a number is in two of the sorted runs.
+func touching(runs []schemas.SeqRun) bool {
+	for i := 1; i < len(runs); i++ {
+		if runs[i].Lo <= runs[i-1].Hi { // up to the first that touches, ends ascend as beginnings do
+			return true
+		}
 	}
-	for _, numbers := range c.num {
-		buf = binary.AppendVarint(buf, numbers[i])
+	return false
+}
+
+// joinRuns joins sorted runs that overlap or follow one another.
+func joinRuns(runs []schemas.SeqRun) []schemas.SeqRun {
+	var out []schemas.SeqRun
+	for _, r := range runs {
+		if last := len(out) - 1; last >= 0 && r.Lo <= out[last].Hi+1 {
+			out[last].Hi = max(out[last].Hi, r.Hi)
+			out[last].Start = min(out[last].Start, r.Start)
+			continue
+		}
+		out = append(out, r)
 	}
-	if c.id != nil {
-		buf = append(buf, c.id.At(i)...)
+	return out
+}
+
+// group is the rows of one event: from the first file on.
+type group []Copy // File and Row only
+
+// settle decides which row of an event counts.
+func (h *hourCopies) settle(g group) error {
+	slices.SortFunc(g, func(a, b Copy) int { return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Row, b.Row)) })
+	keeper, locked := -1, 0
+	for i, c := range g {
+		f := &h.files[c.File]
+		if !f.Locked || f.Excluded != nil && f.Excluded.Contains(uint64(c.Row)) {
+			continue
+		}
+		if locked++; locked == 1 {
+			keeper = i
+		}
 	}
-	sum := sha256.Sum256(buf)
-	return [16]byte(sum[:16])
+	h.found.Doubled += int64(max(0, locked-1))
+	for i := 0; keeper < 0 && i < len(g); i++ {
+		if !h.files[g[i].File].Locked {
+			keeper = i
+		}
+	}
+	if keeper < 0 {
+		for _, c := range g {
+			h.lost[c.File] = true
+		}
+		return nil
+	}
+	for i, c := range g {
+		if i == keeper || h.files[c.File].Locked {
+			continue
+		}
+		c.Keeper, c.KeeperRow = g[keeper].File, g[keeper].Row
+		if err := h.emit(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// chunk is a piece of a file's sequence.
+type chunk struct {
+	file    int
+	encoded []byte
+}
+
+// mergeNode merges the sequences of a node and returns how many rows were copies.
+func (h *hourCopies) mergeNode(chunks []chunk) (copies int64, err error) {
+	m := seqMerge{}
+	for _, c := range chunks {
+		s, err := schemas.OpenSequence(c.encoded, h.hour)
+		if err != nil {
+			return 0, err
+		}
+		cursor, err := s.Cursor()
+		if err != nil {
+			return 0, err
+		}
+		if cursor.Next() {
+			m = append(m, seqHead{cursor, c.file})
+		} else if cursor.Err() != nil {
+			return 0, cursor.Err()
+		}
+	}
+	m.begin()
+	var g group
+	var at schemas.Entry
+	end := func() error {
+		if len(g) < 2 && !(len(g) == 1 && h.files[g[0].File].Locked) {
+			return nil
+		}
+		copies += int64(len(g) - 1)
+		return h.settle(g)
+	}
+	for len(m) > 0 {
+		head := &m[0]
+		if e := head.cursor.Entry; len(g) == 0 || e.Seq != at.Seq || e.Time != at.Time {
+			if err := end(); err != nil {
+				return copies, err
+			}
+			g, at = g[:0], e
+		}
+		g = append(g, Copy{File: head.file, Row: head.cursor.Row})
+		if head.cursor.Next() {
+			m.sink(0)
+		} else if err := head.cursor.Err(); err != nil {
+			return copies, fmt.Errorf("sequence of a set: %w", err)
+		} else {
+			m[0] = m[len(m)-1]
+			m = m[:len(m)-1]
+			m.sink(0)
+		}
+	}
+	return copies, end()
+}
+
+// seqMerge is a heap of sequences by their next entry.
+type seqMerge []seqHead
+
+type seqHead struct {
+	cursor *schemas.SeqCursor
+	file   int
+}
+
+func (m seqMerge) less(i, j int) bool {
+	a, b := &m[i].cursor.Entry, &m[j].cursor.Entry
+	if a.Seq != b.Seq {
+		return a.Seq < b.Seq
+	}
+	return a.Time < b.Time
+}
+
+func (m seqMerge) begin() {
+	for i := len(m)/2 - 1; i >= 0; i-- {
+		m.sink(i)
+	}
+}
+
+func (m seqMerge) sink(i int) {
+	for {
+		least := i
+		for _, child := range [2]int{2*i + 1, 2*i + 2} {
+			if child < len(m) && m.less(child, least) {
+				least = child
+			}
+		}
+		if least == i {
+			return
+		}
+		m[i], m[least] = m[least], m[i]
+		i = least
+	}
+}
+
+// hashesAtOnce is how many event ids are held at once: more are searched in passes.
+const hashesAtOnce = 1 << 20
+
+type fileHash struct {
+	hash [schemas.EventHashSize]byte
+	file int32
+	row  int64
+}
+
+// eventIDs finds the copies among rows with event ids, of which there are n.
+func (h *hourCopies) eventIDs(n int) error {
+	if n == 0 {
+		return nil
+	}
+	passes := uint32((n + hashesAtOnce - 1) / hashesAtOnce)
+	held := make([]fileHash, 0, min(n, hashesAtOnce+hashesAtOnce/8))
+	for pass := range passes {
+		held = held[:0]
+		err := h.sets(func(file int, row *schemas.SetRow) error {
+			return row.EachHash(func(hash [schemas.EventHashSize]byte, number int64) {
+				if share := uint64(hash[0])<<24 | uint64(hash[1])<<16 | uint64(hash[2])<<8 | uint64(hash[3]); uint32(share*uint64(passes)>>32) == pass {
+					held = append(held, fileHash{hash, int32(file), number})
+				}
+			})
+		})
+		if err != nil {
+			return err
+		}
+		slices.SortFunc(held, func(a, b fileHash) int { return bytes.Compare(a.hash[:], b.hash[:]) })
+		var g group
+		for i := 0; i < len(held); {
+			g = g[:0]
+			for j := i; j < len(held) && held[j].hash == held[i].hash; j++ {
+				g = append(g, Copy{File: int(held[j].file), Row: held[j].row})
+			}
+			i += len(g)
+			if len(g) > 1 || h.files[g[0].File].Locked {
+				if err := h.settle(g); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
 }

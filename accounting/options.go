@@ -4,6 +4,8 @@ import (
 	"math"
 	"time"
 
+	"github.com/RoaringBitmap/roaring/v2/roaring64"
+
 	"github.com/playmeter/playmeter/schemas"
 )
 
@@ -33,10 +35,35 @@ type TallyOptions struct {
 	Idle Idle
 	// Cut, if not nil, counts one hour only.
 	Cut *Cut
-	// Excluded lists, ascending, rows that are copies of rows of another file.
-	Excluded []int64
+	// Excluded is the rows that are copies of rows which count, in this file or another, and
+	// Differing those of them that say something else; nil: none.
+	Excluded, Differing *roaring64.Bitmap
+	// Stored, if not zero, is when the file was stored, by the store's clock: nodes whose clocks
+	// run ahead of it are noted.
+	Stored time.Time
 	// Workers is how many parts of a large file may be read at once; 0 is 1.
 	Workers int
+}
+
+// whole tells whether the file is counted as it is: then its sets are written.
+func (o *TallyOptions) whole() bool { return o.Cut == nil && o.Excluded == nil }
+
+// rowCursor tells of ascending rows whether a set holds them.
+type rowCursor struct{ rest roaring64.IntPeekable64 }
+
+func newRowCursor(b *roaring64.Bitmap) rowCursor {
+	if b == nil {
+		return rowCursor{}
+	}
+	return rowCursor{b.Iterator()}
+}
+
+func (c *rowCursor) holds(row int64) bool {
+	if c.rest == nil {
+		return false
+	}
+	c.rest.AdvanceIfNeeded(uint64(row))
+	return c.rest.HasNext() && c.rest.PeekNext() == uint64(row)
 }
 
 // overflow is where a 64-bit figure is written out and begun anew: far enough

@@ -29,8 +29,10 @@ type part struct {
 	records   records
 	sets      sets
 	spans     spans
+	clocks    clocks
 	placeless [schemas.NumReasons]int64
-	excluded  []int64 // rows yet to be met
+	excluded  rowCursor // copies of rows that count
+	differing rowCursor // of these, those that say something else
 	read      int64
 
 	// gather, if set, is shown the rows that pass the checks, and nothing is counted.
@@ -38,7 +40,7 @@ type part struct {
 }
 
 func newPart(opts *TallyOptions, file uint32, flush func(*rows) error) *part {
-	p := &part{opts: opts, file: file, flush: flush, rows: newRows(), excluded: opts.Excluded}
+	p := &part{opts: opts, file: file, flush: flush, rows: newRows(), clocks: make(clocks)}
 	p.sets.reset()
 	p.spans.reset()
 	return p
@@ -60,6 +62,11 @@ func (p *part) add(b *schemas.Batch) error {
 		p.row(&c, i, b.FirstRow+int64(i))
 		if p.fragments.full() || p.cells.full() || p.records.full() {
 			if err := p.spill(); err != nil {
+				return err
+			}
+		}
+		if p.sets.full() {
+			if err := p.writeSets(); err != nil {
 				return err
 			}
 		}
@@ -120,7 +127,7 @@ func (p *part) finish() error {
 	if p.dict == nil {
 		return nil
 	}
-	return p.spill()
+	return errors.Join(p.spill(), p.writeSets())
 }
 
 // row puts one row into exactly one class (SPEC 2.1) and counts it there.
@@ -148,8 +155,8 @@ func (p *part) row(c *columns, i int, number int64) {
 	th.read++
 	if reason != schemas.ReasonNone {
 		th.rejected[reason]++
-		if e.node != 0 && e.seq >= 0 {
-			p.sets.reject(p.dict, e.node, e.hour, e.seq)
+		if e.node != 0 && e.seq >= 0 && p.opts.whole() {
+			p.sets.reject(p.dict, e)
 		}
 		return
 	}
@@ -159,25 +166,19 @@ func (p *part) row(c *columns, i int, number int64) {
 	}
 	node := th.node(e.node)
 	node.events++
-	if p.isExcluded(number) {
+	node.last = max(node.last, e.time)
+	if p.excluded.holds(number) {
 		th.duplicates++
 		node.duplicates++
+		if p.differing.holds(number) {
+			th.differing++
+		}
 		return
 	}
-	if e.seq != schemas.None {
-		p.sets.add(p.dict, e.node, e.hour, e.seq)
-	} else if c.id != nil {
-		p.sets.addID(p.dict, e.node, e.hour, e.time, c.id.At(i))
+	if p.opts.whole() {
+		p.sets.add(p.dict, c, i, e)
 	}
 	p.count(c, i, e, th, node)
-}
-
-// isExcluded tells whether a row was found to be a copy.
-func (p *part) isExcluded(row int64) bool {
-	for len(p.excluded) > 0 && p.excluded[0] < row {
-		p.excluded = p.excluded[1:]
-	}
-	return len(p.excluded) > 0 && p.excluded[0] == row
 }
 
 // count adds a row that stands to its cell and session.

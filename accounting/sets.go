@@ -6,19 +6,18 @@ import (
 	"encoding/binary"
 	"slices"
 
-	"github.com/RoaringBitmap/roaring/v2/roaring64"
-
 	"github.com/playmeter/playmeter/schemas"
 )
 
-// sets remembers the sequence numbers and event ids of a part, to find copies
-// inside the file and, stored, across files.
+// sets collects what finds copies and losses later: the sequence numbers and event ids of a
+// part's rows. They are written in pieces, so that a file may be as large as it likes.
 type sets struct {
 	nodes  map[setKey]*nodeSet
 	byCode map[setCode]*nodeSet // of the present dictionary
 	last   setCode
 	recent *nodeSet
-	hashes map[schemas.Hour][]eventHash
+	hashes map[schemas.Hour][]hashed
+	size   int // entries and hashes
 }
 
 type setKey struct {
@@ -31,21 +30,22 @@ type setCode struct {
 	hour schemas.Hour
 }
 
-// nodeSet is the numbers that a node used in an hour. Numbers that come one after the
-// other are kept as a run until it breaks.
+// nodeSet is the numbered rows of a node and hour: those that stand and those rejected.
 type nodeSet struct {
-	lo, hi   int64 // the run, both included; empty while hi < lo
-	seqs     *roaring64.Bitmap
-	again    *roaring64.Bitmap // numbers met more than once
-	rejected *roaring64.Bitmap
-	count    int64
+	counted, rejected []schemas.Entry
 }
 
-// eventHash stands for node, event id and time.
-type eventHash [16]byte
+// hashed is a row that bears an event id instead of a number.
+type hashed struct {
+	hash [schemas.EventHashSize]byte
+	row  int64
+}
+
+// maxSets is how many rows are kept before they are written.
+const maxSets = 128 << 10
 
 func (s *sets) reset() {
-	*s = sets{nodes: make(map[setKey]*nodeSet), hashes: make(map[schemas.Hour][]eventHash)}
+	*s = sets{nodes: make(map[setKey]*nodeSet), hashes: make(map[schemas.Hour][]hashed)}
 	s.renew()
 }
 
@@ -55,7 +55,10 @@ func (s *sets) renew() {
 	s.recent = nil
 }
 
+func (s *sets) full() bool { return s.size >= maxSets }
+
 func (s *sets) of(d *schemas.Dict, node uint32, hour schemas.Hour) *nodeSet {
+	s.size++
 	code := setCode{node, hour}
 	if s.recent != nil && s.last == code {
 		return s.recent
@@ -64,7 +67,7 @@ func (s *sets) of(d *schemas.Dict, node uint32, hour schemas.Hour) *nodeSet {
 	if n == nil {
 		key := setKey{d.Text(node), hour}
 		if n = s.nodes[key]; n == nil {
-			n = &nodeSet{hi: -1, seqs: roaring64.New(), again: roaring64.New(), rejected: roaring64.New()}
+			n = new(nodeSet)
 			s.nodes[key] = n
 		}
 		s.byCode[code] = n
@@ -73,159 +76,74 @@ func (s *sets) of(d *schemas.Dict, node uint32, hour schemas.Hour) *nodeSet {
 	return n
 }
 
-func (s *sets) add(d *schemas.Dict, node uint32, hour schemas.Hour, seq int64) {
-	n := s.of(d, node, hour)
-	n.count++
-	if seq == n.hi+1 && n.hi >= n.lo {
-		n.hi = seq
+// add notes a row that stands.
+func (s *sets) add(d *schemas.Dict, c *columns, i int, e *event) {
+	if e.seq != schemas.None {
+		n := s.of(d, e.node, e.hour)
+		n.counted = append(n.counted, schemas.Entry{Seq: e.seq, Time: e.time, Row: e.row})
 		return
 	}
-	n.settle()
-	n.lo, n.hi = seq, seq
-}
-
-func (s *sets) reject(d *schemas.Dict, node uint32, hour schemas.Hour, seq int64) {
-	s.of(d, node, hour).rejected.Add(uint64(seq))
-}
-
-// settle moves the run into the set and notes the numbers that were there.
-func (n *nodeSet) settle() {
-	if n.hi < n.lo {
+	if c.id == nil {
 		return
 	}
-	lo, hi := uint64(n.lo), uint64(n.hi)
-	n.lo, n.hi = 0, -1
-	if lo == hi {
-		if !n.seqs.CheckedAdd(lo) {
-			n.again.Add(lo)
-		}
-		return
+	if id := c.id.At(i); len(id) > 0 {
+		s.size++
+		s.hashes[e.hour] = append(s.hashes[e.hour], hashed{hashEvent(d.Text(e.node), id, e.time), e.row})
 	}
-	if !n.seqs.IsEmpty() {
-		run := roaring64.New()
-		run.AddRange(lo, hi+1)
-		run.And(n.seqs)
-		n.again.Or(run)
-	}
-	n.seqs.AddRange(lo, hi+1)
 }
 
-func (s *sets) addID(d *schemas.Dict, node uint32, hour schemas.Hour, time int64, id []byte) {
-	if len(id) == 0 {
-		return
-	}
-	s.hashes[hour] = append(s.hashes[hour], hashEvent(d.Text(node), id, time))
+// reject notes a rejected row: its number was not lost.
+func (s *sets) reject(d *schemas.Dict, e *event) {
+	n := s.of(d, e.node, e.hour)
+	n.rejected = append(n.rejected, schemas.Entry{Seq: e.seq, Time: e.time, Row: e.row})
 }
 
-func hashEvent(node string, id []byte, time int64) eventHash {
+// hashEvent stands for node, event id and time.
+func hashEvent(node string, id []byte, time int64) [schemas.EventHashSize]byte {
 	buf := make([]byte, 0, 128)
 	buf = binary.AppendUvarint(buf, uint64(len(node)))
 	buf = append(buf, node...)
 	buf = binary.LittleEndian.AppendUint64(buf, uint64(time))
 	buf = append(buf, id...)
 	sum := sha256.Sum256(buf)
-	return eventHash(sum[:16])
+	return [schemas.EventHashSize]byte(sum[:])
 }
 
-// join adds the sets of another part of the same file.
-func (s *sets) join(t *sets) {
-	for key, n := range t.nodes {
-		n.settle()
-		old := s.nodes[key]
-		if old == nil {
-			s.nodes[key] = n
-			continue
-		}
-		old.settle()
-		both := roaring64.And(old.seqs, n.seqs)
-		old.seqs.Or(n.seqs)
-		old.again.Or(n.again)
-		old.again.Or(both)
-		old.rejected.Or(n.rejected)
-		old.count += n.count
-	}
-	for hour, hashes := range t.hashes {
-		s.hashes[hour] = append(s.hashes[hour], hashes...)
-	}
-}
-
-// suspects are the numbers and ids that rows of the file share: their rows may
-// be copies, or a number used again at another time.
-type suspects struct {
-	seqs   map[setKey]*roaring64.Bitmap
-	hashes map[eventHash]bool
-}
-
-func (s *suspects) none() bool { return len(s.seqs) == 0 && len(s.hashes) == 0 }
-
-// suspects sorts the hashes and finds what was met more than once.
-func (s *sets) suspects() suspects {
-	out := suspects{seqs: make(map[setKey]*roaring64.Bitmap), hashes: make(map[eventHash]bool)}
-	for key, n := range s.nodes {
-		n.settle()
-		if !n.again.IsEmpty() {
-			out.seqs[key] = n.again
-		}
-	}
-	for _, hashes := range s.hashes {
-		slices.SortFunc(hashes, func(a, b eventHash) int { return bytes.Compare(a[:], b[:]) })
-		for i := 1; i < len(hashes); i++ {
-			if hashes[i] == hashes[i-1] {
-				out.hashes[hashes[i]] = true
-			}
-		}
-	}
-	return out
-}
-
-// hashesPerRow bounds a stored row of hashes to a megabyte.
+// hashesPerRow bounds a stored row of hashes to a megabyte and a bit.
 const hashesPerRow = 64 << 10
 
-// write turns the sets into rows of a file.
-func (s *sets) write(file uint32, add func(*rows) error) error {
-	out := newRows()
-	relieve := func() error {
-		if out.size() < PackMemory/2 {
-			return nil
-		}
-		err := add(out)
-		out.reset()
-		return err
-	}
+// writeSets turns the sets into rows of the file.
+func (p *part) writeSets() error {
+	s := &p.sets
 	for key, n := range s.nodes {
-		n.settle()
-		row := schemas.SetRow{Hour: key.hour, File: file, Node: []byte(key.node), Count: n.count}
-		var err error
-		if row.Seqs, err = bitmapBytes(n.seqs); err != nil {
-			return err
+		slices.SortFunc(n.counted, schemas.Entry.Compare)
+		slices.SortFunc(n.rejected, schemas.Entry.Compare)
+		row := schemas.SetRow{Hour: key.hour, File: p.file, Node: []byte(key.node)}
+		if len(n.counted) > 0 {
+			row.Counted = schemas.AppendSequence(nil, key.hour, n.counted)
 		}
-		if row.RejectedSeqs, err = bitmapBytes(n.rejected); err != nil {
-			return err
+		if len(n.rejected) > 0 {
+			row.Rejected = schemas.AppendSequence(nil, key.hour, n.rejected)
 		}
-		out.addSet(&row)
-		if err := relieve(); err != nil {
+		p.rows.addSet(&row)
+		if err := p.relieve(); err != nil {
 			return err
 		}
 	}
 	for hour, hashes := range s.hashes {
+		slices.SortFunc(hashes, func(a, b hashed) int { return bytes.Compare(a.hash[:], b.hash[:]) })
 		for chunk := range slices.Chunk(hashes, hashesPerRow) {
-			row := schemas.SetRow{Hour: hour, File: file, Count: int64(len(chunk))}
+			row, last := schemas.SetRow{Hour: hour, File: p.file}, int64(0)
 			for _, h := range chunk {
-				row.Hashes = append(row.Hashes, h[:]...)
+				row.AppendHash(h.hash, h.row, last)
+				last = h.row
 			}
-			out.addSet(&row)
-			if err := relieve(); err != nil {
+			p.rows.addSet(&row)
+			if err := p.relieve(); err != nil {
 				return err
 			}
 		}
 	}
-	return add(out)
-}
-
-func bitmapBytes(b *roaring64.Bitmap) ([]byte, error) {
-	if b.IsEmpty() {
-		return nil, nil
-	}
-	b.RunOptimize()
-	return b.ToBytes()
+	s.reset()
+	return p.hand()
 }

@@ -2,9 +2,7 @@ package accounting
 
 import (
 	"errors"
-	"fmt"
 	"io"
-	"slices"
 	"sync"
 
 	"github.com/playmeter/playmeter/schemas"
@@ -21,78 +19,50 @@ type Source interface {
 // Tally adds up one usage file into a pack and returns the file's member
 // entry, to which key, ETag, size and name of the tally are still to be added.
 //
-//   - Copies inside the file are found by (node, seq, time), or (node,
-//     event id, time) where there is no seq; the first row counts.
+//   - Copies, in the file or of rows of others, are counted as they come unless
+//     the options exclude them: HourCopies finds them from the sets of the tallies made without
+//     exclusions. A tally with exclusions, or of a cut hour, has no sets.
 //   - Errors: those of the source; what was added to the pack until then
 //     belongs to members that count for nothing.
 func Tally(src Source, opts TallyOptions, pack *PackBuilder) (schemas.Member, error) {
-	t := &tallier{src: src, opts: opts, pack: pack}
-	member, found, err := t.pass()
-	if err != nil || found.none() {
-		return member, err
-	}
-	copies, differing, err := t.findCopies(found)
-	if err != nil || len(copies) == 0 {
-		return member, err
-	}
-	pack.void(t.file)
-	t.opts.Excluded = merge(t.opts.Excluded, copies)
-	t.differing = differing
-	member, _, err = t.pass()
-	return member, err
-}
-
-type tallier struct {
-	src       Source
-	opts      TallyOptions
-	pack      *PackBuilder
-	file      uint32
-	differing map[schemas.Tenant]map[schemas.Hour]int64
-}
-
-// pass reads the file once, as a new member of the pack.
-func (t *tallier) pass() (schemas.Member, suspects, error) {
-	t.file = t.pack.open()
-	parts, err := t.readParts(func() *part { return newPart(&t.opts, t.file, t.pack.add) })
+	file := pack.open()
+	parts, err := readParts(src, opts.Workers, func() *part { return newPart(&opts, file, pack.add) })
 	if err != nil {
-		t.pack.void(t.file)
-		return schemas.Member{}, suspects{}, err
+		pack.void(file)
+		return schemas.Member{}, err
 	}
-	whole := newPart(&t.opts, t.file, t.pack.add)
+	whole := newPart(&opts, file, pack.add)
 	for _, p := range parts {
-		whole.sets.join(&p.sets)
 		whole.spans.join(&p.spans)
+		whole.clocks.join(p.clocks)
 		whole.read += p.read
 		for reason, n := range p.placeless {
 			whole.placeless[reason] += n
 		}
 	}
 	if err := whole.spans.check(); err != nil {
-		t.pack.void(t.file)
-		return schemas.Member{}, suspects{}, err
+		pack.void(file)
+		return schemas.Member{}, err
 	}
-	found := whole.sets.suspects()
-	member := schemas.Member{Rows: whole.read, Tenants: whole.spans.tenants(), Extra: t.src.ExtraColumns(), Placeless: map[string]int64{}}
+	member := schemas.Member{Rows: whole.read, Tenants: whole.spans.tenants(), Extra: src.ExtraColumns(), Placeless: map[string]int64{},
+		Ahead: whole.clocks.ahead(opts.Stored)}
+	if member.Excluded, err = bitmapBytes(opts.Excluded); err != nil {
+		return schemas.Member{}, err
+	}
+	if member.Differing, err = bitmapBytes(opts.Differing); err != nil {
+		return schemas.Member{}, err
+	}
 	for reason, n := range whole.placeless {
 		if n > 0 {
 			member.Placeless[schemas.Reason(reason).String()] = n
 		}
 	}
-	if err := whole.sets.write(t.file, t.pack.add); err != nil {
-		return schemas.Member{}, suspects{}, fmt.Errorf("write sequence sets: %w", err)
-	}
-	out := newRows()
-	for tenant, hours := range t.differing {
-		for hour, n := range hours {
-			out.addSum(tenant, &schemas.SumRow{Hour: hour, File: t.file, Measure: schemas.MeasureDiffering, Count: n})
-		}
-	}
-	return member, found, t.pack.add(out)
+	return member, nil
 }
 
 // readParts runs every part of the source through a part of its own worker.
-func (t *tallier) readParts(newPart func() *part) ([]*part, error) {
-	workers := max(1, min(t.opts.Workers, t.src.Parts()))
+func readParts(src Source, workers int, newPart func() *part) ([]*part, error) {
+	workers = max(1, min(workers, src.Parts()))
 	parts := make([]*part, workers)
 	errs := make([]error, workers)
 	next := make(chan int)
@@ -103,7 +73,7 @@ func (t *tallier) readParts(newPart func() *part) ([]*part, error) {
 		parts[w] = newPart()
 		wg.Go(func() {
 			for i := range next {
-				if errs[w] = t.readPart(parts[w], i); errs[w] != nil {
+				if errs[w] = readPart(src, parts[w], i); errs[w] != nil {
 					once.Do(func() { close(stop) })
 					return
 				}
@@ -111,7 +81,7 @@ func (t *tallier) readParts(newPart func() *part) ([]*part, error) {
 			errs[w] = parts[w].finish()
 		})
 	}
-	for i := range t.src.Parts() {
+	for i := range src.Parts() {
 		select {
 		case next <- i:
 		case <-stop:
@@ -122,10 +92,10 @@ func (t *tallier) readParts(newPart func() *part) ([]*part, error) {
 	return parts, errors.Join(errs...)
 }
 
-func (t *tallier) readPart(p *part, i int) error {
-	r := t.src.Part(i)
+func readPart(src Source, p *part, i int) error {
+	r := src.Part(i)
 	defer r.Close()
-	p.excluded = t.opts.Excluded
+	p.excluded, p.differing = newRowCursor(p.opts.Excluded), newRowCursor(p.opts.Differing)
 	for {
 		b, err := r.Next()
 		if err == io.EOF {
@@ -137,11 +107,4 @@ func (t *tallier) readPart(p *part, i int) error {
 			return err
 		}
 	}
-}
-
-// merge joins two ascending lists.
-func merge(a, b []int64) []int64 {
-	out := append(slices.Clone(a), b...)
-	slices.Sort(out)
-	return slices.Compact(out)
 }

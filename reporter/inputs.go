@@ -1,14 +1,12 @@
 package reporter
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/playmeter/playmeter/accounting"
 	"github.com/playmeter/playmeter/bucket"
@@ -18,7 +16,8 @@ import (
 // input is a tally that a statement is folded from.
 type input struct {
 	schemas.Input
-	at location
+	file *wantedFile
+	at   location
 	// cut, if its pack is not nil, is where the hour that the as-of divides was counted again.
 	cut location
 }
@@ -26,88 +25,38 @@ type input struct {
 // errNoTally tells that a file once counted has no tally that can be found.
 var errNoTally = errors.New("its tally is in no pack of the metering bucket, and the file is not there to be counted again: restore either")
 
-// inputs decides which tallies a tenant's period is folded from (SPEC 6): the
-// listed files, and those once counted that are gone or whose replacement cannot be read.
+// inputs finds the tallies that a tenant's period is folded from (SPEC 6): those of the wanted files that
+// hold something of it. prior is the inputs of the run before: none of them may be missing.
 // The result is sorted by key; other is how many of them were tallied under other idle times.
-func (r *Reporter) inputs(tenant schemas.Tenant, b accounting.Bounds, prior []schemas.Input, files []bucket.Info, s *shelf) (out []input, other int, err error) {
-	listed, read := make(map[string]bool, len(files)), make(map[string]bool, len(files))
-	use := func(at location) {
-		m := at.info()
-		in := input{Input: schemas.Input{Key: m.Key, ETag: m.ETag, Size: m.Size, Tally: m.Tally, Gone: !listed[m.Key]}, at: at}
-		if in.place(tenant, &b) {
-			out = append(out, in)
-			if m.Tally != nameOf(m, b.Idle) {
-				other++
-			}
+func (p *plan) inputs(tenant schemas.Tenant, b accounting.Bounds, prior []schemas.Input) (out []input, other int, err error) {
+	for _, f := range p.wanted.files {
+		in := input{Input: schemas.Input{Key: f.Key, ETag: f.ETag, Size: f.Size, Gone: f.gone}, file: f}
+		if !in.place(tenant, &b) {
+			continue
+		}
+		at, another, ok := f.tally(p.shelf, b.Idle)
+		if !ok {
+			return nil, 0, fmt.Errorf("%s: %w", f.Key, errNoTally)
+		}
+		if another {
+			other++
+		}
+		in.at, in.Tally = at, at.info().Tally
+		out = append(out, in)
+	}
+	for _, was := range prior {
+		if p.wanted.byKey[was.Key] == nil && !p.wanted.isWithdrawn(was.Key) {
+			return nil, 0, fmt.Errorf("%s: %w", was.Key, errNoTally)
 		}
 	}
-	for _, f := range files {
-		listed[f.Key] = true
-		if at, ok := s.find(tallyName(f, b.Idle)); ok && at.info().Unreadable == "" {
-			read[f.Key] = true
-			use(at)
-		}
-	}
-	before := make(map[schemas.TallyName]bool, len(prior))
-	for _, p := range prior {
-		before[p.Tally] = true
-	}
-	once := s.once(read, b.Idle, before)
-	for _, at := range once {
-		use(at)
-	}
-	for _, p := range prior {
-		if _, ok := once[p.Key]; !ok && !read[p.Key] {
-			return nil, 0, fmt.Errorf("%s: %w", p.Key, errNoTally)
-		}
-	}
-	slices.SortFunc(out, func(a, b input) int { return cmp.Compare(a.Key, b.Key) })
 	return out, other, nil
-}
-
-func nameOf(m *schemas.Member, idle accounting.Idle) schemas.TallyName {
-	return schemas.NameTally(m.Key, m.ETag, idle.WithID, idle.WithoutID, "")
-}
-
-// once returns, per key that cannot be read now, the tally of the newest object that could;
-// of objects of one second the one that the run before counted, of one object's tallies the one under
-// the given idle times, where there is one.
-func (s *shelf) once(read map[string]bool, idle accounting.Idle, before map[schemas.TallyName]bool) map[string]location {
-	out := make(map[string]location)
-	for _, p := range s.sorted() {
-		for i := range p.index.Members {
-			m := &p.index.Members[i]
-			if m.Tally == "" || m.Unreadable != "" || read[m.Key] {
-				continue
-			}
-			old, ok := out[m.Key]
-			if !ok || newer(m, old.info(), idle, before) {
-				out[m.Key] = location{p, uint32(i)}
-			}
-		}
-	}
-	return out
-}
-
-// newer tells whether a serves better than b for a key; the name last, so that the choice is one.
-func newer(a, b *schemas.Member, idle accounting.Idle, before map[schemas.TallyName]bool) bool {
-	if c := a.Modified.Compare(b.Modified); c != 0 {
-		return c > 0
-	}
-	if before[a.Tally] != before[b.Tally] {
-		return before[a.Tally]
-	}
-	if x, y := a.Tally == nameOf(a, idle), b.Tally == nameOf(b, idle); x != y {
-		return x
-	}
-	return a.Tally < b.Tally
 }
 
 // place tells whether a file matters to the tenant's statement, and notes whether only
 // for what ran into the period.
 func (in *input) place(tenant schemas.Tenant, b *accounting.Bounds) bool {
 	near := false
-	for _, h := range in.at.info().Tenants[tenant].Hours {
+	for _, h := range in.file.member.Tenants[tenant].Hours {
 		if b.Holds(h.Hour) {
 			return true
 		}
@@ -155,6 +104,7 @@ func (r *Reporter) cutFiles(ctx context.Context, divided []*input, b accounting.
 	}}
 	opts := accounting.TallyOptions{Idle: b.Idle, Cut: &accounting.Cut{Hour: hour, Before: b.AsOf}, Workers: r.Workers}
 	for _, in := range divided {
+		opts.Excluded, opts.Differing = in.file.excluded, in.file.differing
 		member, err := r.tallyFile(ctx, bucket.Info{Key: in.Key, ETag: in.ETag, Size: in.Size}, opts, builder)
 		if errors.Is(err, bucket.ErrNotExist) || errors.Is(err, bucket.ErrChanged) {
 			return fmt.Errorf("the as-of lies within an hour of %s, which is no longer in the usage bucket to be counted again: choose an as-of on the hour (%w)", in.Key, err)

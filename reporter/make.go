@@ -154,17 +154,17 @@ func (x *run) collect(ctx context.Context) (err error) {
 	return nil
 }
 
-// findInputs pins the inputs. Where one is missing, another process may have
-// stored its tally since the packs were listed: they are listed once more.
+// findInputs pins the inputs. Where one is missing, another process may have counted a file
+// that was not there yet when this run planned: it plans once more.
 func (x *run) findInputs(ctx context.Context, prior []schemas.Input) error {
-	inputs, other, err := x.r.inputs(x.tenant.ID, x.bounds, prior, x.plan.files, x.plan.shelf)
+	inputs, other, err := x.plan.inputs(x.tenant.ID, x.bounds, prior)
 	if errors.Is(err, errNoTally) {
-		again, lerr := x.r.loadShelf(ctx)
-		if lerr != nil {
-			return lerr
+		again, perr := x.r.makePlan(ctx, x.period, x.plan.asOf, []accounting.Rules{x.rules})
+		if perr != nil {
+			return perr
 		}
-		x.plan.shelf.join(again)
-		inputs, other, err = x.r.inputs(x.tenant.ID, x.bounds, prior, x.plan.files, x.plan.shelf)
+		x.plan = again
+		inputs, other, err = x.plan.inputs(x.tenant.ID, x.bounds, prior)
 	}
 	if err != nil {
 		return err

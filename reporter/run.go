@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -71,8 +72,14 @@ func (r *Result) Err() error {
 type plan struct {
 	files  []bucket.Info
 	shelf  *shelf
+	wanted *wanted
+	hours  []*schemas.LedgerHour // of the month and what runs into it, ascending
 	asides []Aside
 	asOf   time.Time
+
+	withdrawals withdrawals
+
+	counted int // files tallied for it
 }
 
 // Run makes the reports of one month for the tenants asked for. The usage bucket is
@@ -90,18 +97,12 @@ func (r *Reporter) Run(ctx context.Context, o RunOptions) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &plan{asOf: o.AsOf}
-	if p.files, err = r.listUsage(ctx); err != nil {
-		return nil, err
-	}
-	if p.shelf, err = r.loadShelf(ctx); err != nil {
-		return nil, err
-	}
-	result := &Result{Files: len(p.files)}
 	rules, failed := r.fixedRules(ctx, tenants, o.Period)
-	if err := r.tallyAll(ctx, p, rules, result); err != nil {
+	p, err := r.makePlan(ctx, o.Period, o.AsOf, rules)
+	if err != nil {
 		return nil, err
 	}
+	result := &Result{Files: len(p.files), Aside: p.asides, Counted: p.counted}
 	result.Tenants = make([]TenantResult, len(tenants))
 	var group errgroup.Group
 	group.SetLimit(max(1, r.Workers))
@@ -145,11 +146,59 @@ func (r *Reporter) fixedRules(ctx context.Context, tenants []Tenant, period sche
 	return rules, failed
 }
 
-// tallyAll brings the tallies up to date, once for each pair of idle times in
-// use, and notes which files are set aside.
-func (r *Reporter) tallyAll(ctx context.Context, p *plan, rules []accounting.Rules, result *Result) error {
+// makePlan lists the usage bucket and brings the tallies up to date for the idle times in use.
+func (r *Reporter) makePlan(ctx context.Context, period schemas.Period, asOf time.Time, rules []accounting.Rules) (*plan, error) {
+	p := &plan{asOf: asOf}
+	var err error
+	if p.files, err = r.listUsage(ctx); err != nil {
+		return nil, err
+	}
+	if p.shelf, err = r.loadShelf(ctx); err != nil {
+		return nil, err
+	}
+	if p.withdrawals, err = r.withdrawals(ctx); err != nil {
+		return nil, err
+	}
+	var idles []accounting.Idle
+	for _, rule := range rules {
+		if rule.Idle != (accounting.Idle{}) && !slices.Contains(idles, rule.Idle) {
+			idles = append(idles, rule.Idle)
+		}
+	}
+	if err := p.tallyAll(ctx, r, idles); err != nil {
+		return nil, err
+	}
+	locked := make(map[string]bool)
+	for {
+		p.wanted = want(p.files, idles, p.shelf, p.withdrawals.has)
+		for key := range locked {
+			if f := p.wanted.byKey[key]; f != nil {
+				f.locked = true
+			}
+		}
+		from, until := accounting.SetHours(period)
+		if p.hours, err = r.reconcile(ctx, p.wanted, p.shelf, from, until); err != nil {
+			return nil, err
+		}
+		again := false
+		for _, idle := range idles {
+			failed, err := r.tallyCopies(ctx, p.wanted, idle, p.shelf)
+			if err != nil {
+				return nil, err
+			}
+			for _, f := range failed { // gone since it was listed: what there is of it stays
+				again, locked[f.Key] = true, true
+			}
+		}
+		if !again {
+			return p, nil
+		}
+	}
+}
+
+// tallyAll tallies what is new, once for each pair of idle times, and notes which files are set aside.
+func (p *plan) tallyAll(ctx context.Context, r *Reporter, idles []accounting.Idle) error {
 	before := len(p.shelf.byName)
-	done := make(map[accounting.Idle]bool)
 	aside := make(map[string]bool)
 	note := func(a Aside) {
 		if !aside[a.Key] {
@@ -157,12 +206,8 @@ func (r *Reporter) tallyAll(ctx context.Context, p *plan, rules []accounting.Rul
 			p.asides = append(p.asides, a)
 		}
 	}
-	for _, rule := range rules {
-		if done[rule.Idle] || rule.Idle == (accounting.Idle{}) {
-			continue
-		}
-		done[rule.Idle] = true
-		asides, err := r.tallies(ctx, p.files, rule.Idle, p.shelf)
+	for _, idle := range idles {
+		asides, err := r.tallies(ctx, p.files, idle, p.shelf)
 		if err != nil {
 			return err
 		}
@@ -170,12 +215,12 @@ func (r *Reporter) tallyAll(ctx context.Context, p *plan, rules []accounting.Rul
 			note(a)
 		}
 		for _, f := range p.files {
-			if at, ok := p.shelf.find(tallyName(f, rule.Idle)); ok && at.info().Unreadable != "" {
+			if at, ok := p.shelf.find(tallyName(f, idle)); ok && at.info().Unreadable != "" {
 				note(Aside{f.Key, f.ETag, at.info().Unreadable})
 			}
 		}
 	}
-	result.Aside, result.Counted = p.asides, len(p.shelf.byName)-before
+	p.counted = len(p.shelf.byName) - before
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -41,22 +42,55 @@ type Aside struct {
 	Reason string `json:"reason"`
 }
 
+// tallyJob is a file to be counted.
+type tallyJob struct {
+	info *bucket.Info // put right where the object was replaced since it was listed
+	name schemas.TallyName
+	file *wantedFile // not nil: to be counted without its copies
+}
+
 // tallies counts every listed file that has no tally under the given idle
 // times yet, and stores the packs. Files that turned out damaged in transit or at rest are
 // returned; those that cannot be read at all are members of a pack with the reason.
 func (r *Reporter) tallies(ctx context.Context, files []bucket.Info, idle accounting.Idle, s *shelf) ([]Aside, error) {
-	var pending []*bucket.Info
-	var bytes int64
+	var jobs []tallyJob
 	for i := range files {
-		if _, ok := s.find(tallyName(files[i], idle)); !ok {
-			pending = append(pending, &files[i])
-			bytes += files[i].Size
+		if name := tallyName(files[i], idle); !s.has(name) {
+			jobs = append(jobs, tallyJob{info: &files[i], name: name})
 		}
 	}
+	return r.tallyJobs(ctx, jobs, idle, s)
+}
+
+// tallyCopies counts the wanted files that hold copies again, without them, where that was not
+// done before. It returns those that cannot be read any more.
+func (r *Reporter) tallyCopies(ctx context.Context, w *wanted, idle accounting.Idle, s *shelf) ([]*wantedFile, error) {
+	var jobs []tallyJob
+	var failed []*wantedFile
+	for _, f := range w.files {
+		if f.locked || f.digest == "" {
+			continue
+		}
+		info := f.Info
+		if name := schemas.NameTally(f.Key, f.ETag, idle.WithID, idle.WithoutID, f.digest); !s.has(name) {
+			jobs = append(jobs, tallyJob{&info, name, f})
+		}
+	}
+	asides, err := r.tallyJobs(ctx, jobs, idle, s)
+	for _, a := range asides {
+		failed = append(failed, w.byKey[a.Key])
+	}
+	return failed, err
+}
+
+func (r *Reporter) tallyJobs(ctx context.Context, pending []tallyJob, idle accounting.Idle, s *shelf) ([]Aside, error) {
 	if len(pending) == 0 {
 		return nil, nil
 	}
-	t := &tallying{r: r, idle: idle, shelf: s, total: bytes, queue: make(chan *bucket.Info)}
+	t := &tallying{r: r, idle: idle, shelf: s, queue: make(chan tallyJob)}
+	for _, job := range pending {
+		t.total += job.info.Size
+	}
 	workers := max(1, r.Workers)
 	t.perFile = max(1, workers/len(pending))
 	group, ctx := errgroup.WithContext(ctx)
@@ -69,9 +103,9 @@ func (r *Reporter) tallies(ctx context.Context, files []bucket.Info, idle accoun
 	}
 	group.Go(func() error {
 		defer close(t.queue)
-		for _, f := range pending {
+		for _, job := range pending {
 			select {
-			case t.queue <- f:
+			case t.queue <- job:
 			case <-ctx.Done():
 				return ctx.Err()
 			}
@@ -81,11 +115,7 @@ func (r *Reporter) tallies(ctx context.Context, files []bucket.Info, idle accoun
 	if err := group.Wait(); err != nil {
 		return nil, fmt.Errorf("tally usage files: %w", err)
 	}
-	var all []Aside
-	for _, a := range asides {
-		all = append(all, a...)
-	}
-	return all, nil
+	return slices.Concat(asides...), nil
 }
 
 func tallyName(f bucket.Info, idle accounting.Idle) schemas.TallyName {
@@ -96,7 +126,7 @@ type tallying struct {
 	r       *Reporter
 	idle    accounting.Idle
 	shelf   *shelf
-	queue   chan *bucket.Info
+	queue   chan tallyJob
 	perFile int // workers inside a file
 	done    atomic.Int64
 	total   int64
@@ -115,14 +145,14 @@ func (t *tallying) work(ctx context.Context) (asides []Aside, err error) {
 		b = nil
 		return t.r.storePack(ctx, out, index, t.shelf)
 	}
-	for f := range t.queue {
+	for job := range t.queue {
 		if b == nil {
 			if out, err = t.r.newPackOutput(); err != nil {
 				return nil, err
 			}
 			b = accounting.NewPackBuilder(out)
 		}
-		aside, err := t.file(ctx, f, b)
+		aside, err := t.file(ctx, job, b)
 		if err != nil {
 			out.spool.Close()
 			return nil, err
@@ -130,7 +160,7 @@ func (t *tallying) work(ctx context.Context) (asides []Aside, err error) {
 		if aside != nil {
 			asides = append(asides, *aside)
 		}
-		t.r.progress(Progress{Stage: "tally", Done: t.done.Add(f.Size), Total: t.total, Unit: "bytes"})
+		t.r.progress(Progress{Stage: "tally", Done: t.done.Add(job.info.Size), Total: t.total, Unit: "bytes"})
 		if b.Full() {
 			if err := store(); err != nil {
 				return nil, err
@@ -149,20 +179,26 @@ func (t *tallying) work(ctx context.Context) (asides []Aside, err error) {
 
 // file tallies one file. Where it was replaced since it was listed, the
 // new object is, and the listing is put right; where it was removed, there is nothing to count.
-func (t *tallying) file(ctx context.Context, listed *bucket.Info, b *accounting.PackBuilder) (*Aside, error) {
-	opts := accounting.TallyOptions{Idle: t.idle, Workers: t.perFile}
-	member, err := t.r.tallyFile(ctx, *listed, opts, b)
-	if errors.Is(err, bucket.ErrChanged) {
-		now, serr := t.r.Buckets.Usage.Stat(ctx, listed.Key)
+// A file to be counted without its copies is another file once it was replaced: it is set aside.
+func (t *tallying) file(ctx context.Context, job tallyJob, b *accounting.PackBuilder) (*Aside, error) {
+	opts := accounting.TallyOptions{Idle: t.idle, Workers: t.perFile, Stored: job.info.Modified}
+	if job.file != nil {
+		opts.Excluded, opts.Differing = job.file.excluded, job.file.differing
+	}
+	member, err := t.r.tallyFile(ctx, *job.info, opts, b)
+	if errors.Is(err, bucket.ErrChanged) && job.file == nil {
+		now, serr := t.r.Buckets.Usage.Stat(ctx, job.info.Key)
 		if serr == nil {
-			*listed = now
+			*job.info, job.name, opts.Stored = now, tallyName(now, t.idle), now.Modified
 			member, err = t.r.tallyFile(ctx, now, opts, b)
 		} else if errors.Is(serr, bucket.ErrNotExist) {
 			err = serr
 		}
 	}
-	f := *listed
+	f := job.info
 	switch {
+	case job.file != nil && err != nil && unreadableNow(err):
+		return &Aside{f.Key, f.ETag, err.Error()}, nil
 	case errors.Is(err, bucket.ErrNotExist):
 		return nil, nil
 	case errors.Is(err, bucket.ErrCorrupt), errors.Is(err, bucket.ErrChanged), errors.Is(err, bucket.ErrDenied):
@@ -173,11 +209,11 @@ func (t *tallying) file(ctx context.Context, listed *bucket.Info, b *accounting.
 		member = schemas.Member{Unreadable: err.Error()}
 	case err != nil:
 		return nil, err
-	case len(member.Extra) > 0:
+	case len(member.Extra) > 0 && job.file == nil:
 		t.r.Log.Info("usage file has columns that are not read", "object", f.Key, "columns", member.Extra)
 	}
 	member.Key, member.ETag, member.Size, member.Modified = f.Key, f.ETag, f.Size, f.Modified
-	member.Tally = tallyName(f, t.idle)
+	member.Tally, member.Counted = job.name, t.r.Now().UTC()
 	b.Finish(member)
 	return nil, nil
 }

@@ -185,7 +185,7 @@ func FuzzFragment(f *testing.F) {
 
 func FuzzTally(f *testing.F) {
 	f.Add(AppendSumRow(nil, &SumRow{Measure: MeasureVideo, Object: []byte("o"), Count: 1}))
-	f.Add(AppendSetRow(nil, &SetRow{Node: []byte("n"), Seqs: []byte{1}}))
+	f.Add(AppendSetRow(nil, &SetRow{Node: []byte("n"), Counted: AppendSequence(nil, 0, []Entry{{1, 2, 3}, {2, 5, 9}})}))
 	s := Session{Start: 1, End: 2, Duration: None, Percent: None}
 	f.Add(AppendSession(nil, &s))
 	f.Add(PackBytes([]byte("{}\n")))

@@ -95,3 +95,17 @@ func (d *decoder) text() []byte {
 	}
 	return d.bytes(int(v))
 }
+
+// skip passes over a varint.
+func (d *decoder) skip() {
+	for i, b := range d.rest {
+		if b < 0x80 {
+			d.rest = d.rest[i+1:]
+			return
+		}
+		if i >= binary.MaxVarintLen64 {
+			break
+		}
+	}
+	d.fail("bad varint")
+}

@@ -1,6 +1,8 @@
 package schemas
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"strings"
 	"time"
@@ -18,6 +20,8 @@ const (
 	PrefixSessions   = "sessions/"
 	PrefixLeases     = "leases/"
 	PrefixClaims     = "claims/"
+	PrefixLedgers    = "ledgers/"
+	PrefixWithdrawn  = "withdrawn/"
 )
 
 // PackName names a pack by the digest of its content, fanned out so that no
@@ -57,6 +61,18 @@ func LeaseName(t Tenant, p Period, n int64) string {
 // ClaimName names what makes a run's name taken.
 func ClaimName(t Tenant, p Period, run string) string {
 	return monthFolder(PrefixClaims, t, p) + run + ".json"
+}
+
+// LedgerFolder holds the ledgers of a day.
+func LedgerFolder(d Day) string { return PrefixLedgers + d.String() + "/" }
+
+// LedgerName names a ledger by the digest of the files that it speaks of.
+func LedgerName(d Day, digest string) string { return LedgerFolder(d) + digest + ".json.zst" }
+
+// WithdrawnName names the withdrawal of a usage object.
+func WithdrawnName(key, etag string) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d:%s%s", len(key), key, etag))
+	return PrefixWithdrawn + hex.EncodeToString(sum[:16]) + ".json"
 }
 
 // InputsName names a list of tallies by its digest.
@@ -120,15 +136,23 @@ func CompressionOf(name string) (Compression, error) {
 
 // Files beside the reports.
 const (
-	ManifestFile = "manifest.json"
-	InputsFile   = "inputs.ndjson.gz"
+	ManifestFile  = "manifest.json"
+	SignatureFile = "manifest.json.sig"
+	InputsFile    = "inputs.ndjson.gz"
 )
+
+// SignersFile, at the root of the Reporting bucket, lists the keys that sign manifests. No
+// tenant may bear the name.
+const SignersFile = "allowed_signers"
 
 // ReportFolder holds everything about a tenant's period in the Reporting bucket.
 func ReportFolder(t Tenant, p Period) string { return string(t) + "/" + p.String() + "/" }
 
 // RunFolder holds the files of a run, relative to ReportFolder.
 func RunFolder(run string) string { return "runs/" + run + "/" }
+
+// RestatementFolder holds the files of a restatement, relative to ReportFolder.
+func RestatementFolder(n int) string { return fmt.Sprintf("restatements/%d/", n) }
 
 // RunName names a run by its as-of; attempt 1 has no number.
 func RunName(asOf time.Time, attempt int) string {

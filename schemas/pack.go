@@ -42,6 +42,9 @@ type Member struct {
 	Rows  int64     `json:"rows"`
 	// Modified is when the object was stored, by the store's clock.
 	Modified time.Time `json:"modified"`
+	// Counted is when the tally was made; of two objects that a key had within one second, the one
+	// counted later was there later.
+	Counted time.Time `json:"counted"`
 
 	// Unreadable is why the file was set aside; its rows count for nothing.
 	Unreadable string `json:"unreadable,omitempty"`

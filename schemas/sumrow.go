@@ -42,6 +42,7 @@ const (
 // dimensions add up, and a row that would overflow is written as two.
 type SumRow struct {
 	Hour    Hour
+	Day     bool   // the row is of the whole day that begins with Hour, over all files of its pack; File is 0
 	File    uint32 // index of the file among its pack's members
 	Measure Measure
 	DRM     bool
@@ -58,7 +59,7 @@ type SumRow struct {
 	Bytes  int64
 	Micros int64
 
-	// Library is the earliest library that an event of this object and hour
+	// Library is the earliest library that an event of this object and hour (or day)
 	// names; on one row of each object and hour at most.
 	Library Pick
 }
@@ -71,6 +72,7 @@ const (
 	sumBytes
 	sumMicros
 	sumLibrary
+	sumDay
 )
 
 // AppendSumRow appends the encoding of r.
@@ -90,6 +92,7 @@ func AppendSumRow(b []byte, r *SumRow) []byte {
 	set(r.Bytes != 0, sumBytes)
 	set(r.Micros != 0, sumMicros)
 	set(len(r.Library.Value) > 0, sumLibrary)
+	set(r.Day, sumDay)
 	b = append(b, byte(r.Measure), flags)
 	b = binary.AppendUvarint(b, uint64(r.Hour))
 	b = binary.AppendUvarint(b, uint64(r.File))
@@ -130,7 +133,7 @@ func DecodeSumRow(b []byte, r *SumRow) error {
 		d.fail("unknown measure")
 	}
 	flags := d.byte()
-	r.DRM = flags&sumDRM != 0
+	r.DRM, r.Day = flags&sumDRM != 0, flags&sumDay != 0
 	r.Hour = Hour(d.limited(1 << 24))
 	r.File = uint32(d.limited(1<<32 - 1))
 	r.Object = d.text()
@@ -152,8 +155,12 @@ func DecodeSumRow(b []byte, r *SumRow) error {
 		r.Micros = d.amount()
 	}
 	if flags&sumLibrary != 0 {
+		span := hourNanos
+		if r.Day {
+			span = dayNanos
+		}
 		r.Library.Value = d.text()
-		r.Library.Time = r.Hour.Start() + d.limited(hourNanos-1)
+		r.Library.Time = r.Hour.Start() + d.limited(span-1)
 		if r.Library.Seq = int64(d.uvarint() - 1); r.Library.Seq < 0 {
 			r.Library.Seq = None
 		}
@@ -163,52 +170,6 @@ func DecodeSumRow(b []byte, r *SumRow) error {
 	}
 	if d.err != nil {
 		return fmt.Errorf("sum: %w", d.err)
-	}
-	return nil
-}
-
-// SetRow is what a file's rows of one hour and node leave for finding
-// duplicates and losses.
-//
-//   - Node rows: Seqs holds the sequence numbers of the rows that were not
-//     rejected, RejectedSeqs those of the others, both as 64-bit roaring
-//     bitmaps (the portable format); Count is how many rows Seqs stands for, above its cardinality where a
-//     node used a number again at another time.
-//   - Hash rows: Node is empty; Hashes holds, sorted, 16 bytes for each row without a
-//     sequence number but with an event id.
-type SetRow struct {
-	Hour         Hour
-	File         uint32
-	Node         []byte
-	Count        int64
-	Seqs         []byte
-	RejectedSeqs []byte
-	Hashes       []byte
-}
-
-// AppendSetRow appends the encoding of r.
-func AppendSetRow(b []byte, r *SetRow) []byte {
-	b = binary.AppendUvarint(b, uint64(r.Hour))
-	b = binary.AppendUvarint(b, uint64(r.File))
-	b = appendText(b, r.Node)
-	b = binary.AppendUvarint(b, uint64(r.Count))
-	b = appendText(b, r.Seqs)
-	b = appendText(b, r.RejectedSeqs)
-	return append(b, r.Hashes...)
-}
-
-// DecodeSetRow reads one encoded row into r, which points into b. Errors:
-// ErrDamaged.
-func DecodeSetRow(b []byte, r *SetRow) error {
-	d := decoder{rest: b}
-	*r = SetRow{Hour: Hour(d.limited(1 << 24)), File: uint32(d.limited(1<<32 - 1)),
-		Node: d.text(), Count: d.amount(), Seqs: d.text(), RejectedSeqs: d.text()}
-	r.Hashes = d.rest
-	if len(r.Hashes)%16 != 0 {
-		d.fail("hashes are cut")
-	}
-	if d.err != nil {
-		return fmt.Errorf("set: %w", d.err)
 	}
 	return nil
 }

@@ -1,0 +1,53 @@
+package accounting
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+
+	"github.com/RoaringBitmap/roaring/v2/roaring64"
+)
+
+// RowDigest is a hash over everything that a row says.
+type RowDigest [16]byte
+
+// RowDigests reads a usage file and visits the digests of the rows asked for, in their order;
+// rejected rows are left out.
+func RowDigests(src Source, which *roaring64.Bitmap, visit func(row int64, d RowDigest)) error {
+	p := newPart(&TallyOptions{Excluded: which}, 0, func(*rows) error { return nil })
+	p.gather = func(c *columns, i int, e *event) {
+		if p.excluded.holds(e.row) {
+			visit(e.row, p.digest(c, i))
+		}
+	}
+	for i := range src.Parts() {
+		if err := readPart(src, p, i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *part) digest(c *columns, i int) RowDigest {
+	var buf []byte
+	for _, codes := range c.text {
+		text := p.dict.Text(codes[i])
+		buf = binary.AppendUvarint(buf, uint64(len(text)))
+		buf = append(buf, text...)
+	}
+	for _, numbers := range c.num {
+		buf = binary.AppendVarint(buf, numbers[i])
+	}
+	if c.id != nil {
+		buf = append(buf, c.id.At(i)...)
+	}
+	sum := sha256.Sum256(buf)
+	return RowDigest(sum[:])
+}
+
+func bitmapBytes(b *roaring64.Bitmap) ([]byte, error) {
+	if b == nil || b.IsEmpty() {
+		return nil, nil
+	}
+	b.RunOptimize()
+	return b.ToBytes()
+}

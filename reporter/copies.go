@@ -1,0 +1,413 @@
+package reporter
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/RoaringBitmap/roaring/v2/roaring64"
+
+	"github.com/playmeter/playmeter/accounting"
+	"github.com/playmeter/playmeter/bucket"
+	"github.com/playmeter/playmeter/schemas"
+)
+
+// reconciling lays the sets of the wanted files side by side, hour by hour, to find the rows that
+// are copies of others and the numbers that the nodes used.
+type reconciling struct {
+	r     *Reporter
+	w     *wanted
+	place map[*pack][]int32 // index of the wanted file of a pack's member; -1: none
+	packs []*pack
+	held  *setWindow
+	chose map[*wantedFile]int // of a locked file: which of its variants; len: the one with nothing left out
+}
+
+// reconcile finds copies and numbers in the hours from from until until, and notes in every
+// wanted file which rows it leaves out. Hours whose files are those of the last time are not looked at again.
+func (r *Reporter) reconcile(ctx context.Context, w *wanted, s *shelf, from, until schemas.Hour) ([]*schemas.LedgerHour, error) {
+	x := &reconciling{r: r, w: w, place: make(map[*pack][]int32), chose: make(map[*wantedFile]int)}
+	for i, f := range w.files {
+		p := f.sets.pack
+		if x.place[p] == nil {
+			x.place[p] = slices.Repeat([]int32{-1}, len(p.index.Members))
+			x.packs = append(x.packs, p)
+		}
+		x.place[p][f.sets.member] = int32(i)
+		slices.SortFunc(f.variants, func(a, b *schemas.Member) int {
+			return cmp.Or(-cmp.Compare(cardinality(a.Excluded), cardinality(b.Excluded)), cmp.Compare(exclusionDigest(a.Excluded, a.Differing), exclusionDigest(b.Excluded, b.Differing)))
+		})
+	}
+	days := w.days(from, until)
+	for {
+		hours, lost, err := x.days(ctx, days)
+		if err != nil {
+			return nil, err
+		}
+		if len(lost) == 0 {
+			return hours, x.note(hours)
+		}
+		x.chose[lost[0]]++ // it leaves out a row that nothing counts any more
+	}
+}
+
+// cardinality is how many rows a stored bitmap holds.
+func cardinality(stored []byte) uint64 {
+	b, err := parseBitmap(stored)
+	if err != nil || b == nil {
+		return 0
+	}
+	return b.GetCardinality()
+}
+
+// parseBitmap reads a stored bitmap; nil where there is none.
+func parseBitmap(stored []byte) (*roaring64.Bitmap, error) {
+	if len(stored) == 0 {
+		return nil, nil
+	}
+	b := roaring64.New()
+	if err := b.UnmarshalBinary(stored); err != nil {
+		return nil, fmt.Errorf("%w: %v", schemas.ErrDamaged, err)
+	}
+	return b, nil
+}
+
+// exclusionDigest names what a tally leaves out; nothing has no name.
+func exclusionDigest(excluded, differing []byte) string {
+	if len(excluded) == 0 {
+		return ""
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d:%s%s", len(excluded), excluded, differing))
+	return hex.EncodeToString(sum[:16])
+}
+
+// daysFiles lists which files have rows in each hour of a day, in their order.
+type dayFiles struct {
+	day   schemas.Day
+	hours []hourFiles // by hour
+}
+
+type hourFiles struct {
+	hour  schemas.Hour
+	files []int32
+}
+
+// days lists the hours of the wanted files within bounds, by day.
+func (w *wanted) days(from, until schemas.Hour) []dayFiles {
+	byHour := make(map[schemas.Hour][]int32)
+	for i, f := range w.files {
+		for _, span := range f.member.Tenants {
+			for _, h := range span.Hours {
+				if list := byHour[h.Hour]; h.Hour >= from && h.Hour < until && (len(list) == 0 || list[len(list)-1] != int32(i)) {
+					byHour[h.Hour] = append(list, int32(i))
+				}
+			}
+		}
+	}
+	var out []dayFiles
+	hours := make([]schemas.Hour, 0, len(byHour))
+	for h := range byHour {
+		hours = append(hours, h)
+	}
+	slices.Sort(hours)
+	for _, h := range hours {
+		if len(out) == 0 || out[len(out)-1].day != h.Day() {
+			out = append(out, dayFiles{day: h.Day()})
+		}
+		d := &out[len(out)-1]
+		d.hours = append(d.hours, hourFiles{h, byHour[h]})
+	}
+	return out
+}
+
+// setFile is a wanted file as the search for copies sees it.
+func (x *reconciling) setFile(f *wantedFile) (accounting.SetFile, error) {
+	out := accounting.SetFile{Locked: f.locked}
+	if n := x.chose[f]; f.locked && n < len(f.variants) {
+		var err error
+		if out.Excluded, err = parseBitmap(f.variants[n].Excluded); err != nil {
+			return out, fmt.Errorf("tally of %s: %w", f.Key, err)
+		}
+	}
+	return out, nil
+}
+
+// digest names the files of an hour as a ledger knows them.
+func (x *reconciling) digest(h hourFiles) string {
+	sum := sha256.New()
+	fmt.Fprintln(sum, h.hour)
+	for _, i := range h.files {
+		f := x.w.files[i]
+		left := ""
+		if n := x.chose[f]; f.locked && n < len(f.variants) {
+			left = exclusionDigest(f.variants[n].Excluded, f.variants[n].Differing)
+		}
+		fmt.Fprintf(sum, "%d:%s%d:%s%t%s\n", len(f.Key), f.Key, len(f.ETag), f.ETag, f.locked, left)
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:16])
+}
+
+// days brings the ledgers up to date. lost is locked files that leave out rows which count nowhere.
+func (x *reconciling) days(ctx context.Context, days []dayFiles) (all []*schemas.LedgerHour, lost []*wantedFile, err error) {
+	known, due := make(map[schemas.Hour]*schemas.LedgerHour), []hourFiles(nil)
+	stale := make(map[schemas.Day]bool)
+	for _, d := range days {
+		stored, err := x.r.knownHours(ctx, d.day)
+		if err != nil {
+			return nil, nil, err
+		}
+		stale[d.day] = len(stored) == 0
+		for _, h := range d.hours {
+			if known[h.hour] = stored[x.digest(h)]; known[h.hour] == nil {
+				due, stale[d.day] = append(due, h), true
+			}
+		}
+	}
+	for i, h := range due {
+		if err := x.window(ctx, due[i:]); err != nil {
+			return nil, nil, err
+		}
+		if known[h.hour], lost, err = x.hour(ctx, h); err != nil || len(lost) > 0 {
+			return nil, lost, err
+		}
+		x.r.progress(Progress{Stage: "reconcile", Done: int64(i + 1), Total: int64(len(due)), Unit: "hours"})
+	}
+	for _, d := range days {
+		ledger := &schemas.Ledger{Day: d.day}
+		for _, h := range d.hours {
+			ledger.Hours = append(ledger.Hours, *known[h.hour])
+			all = append(all, known[h.hour])
+		}
+		if stale[d.day] {
+			if err := x.r.storeLedger(ctx, ledger); err != nil {
+				return nil, nil, err
+			}
+		}
+	}
+	return all, nil, nil
+}
+
+// hour lays the sets of one hour side by side.
+func (x *reconciling) hour(ctx context.Context, h hourFiles) (*schemas.LedgerHour, []*wantedFile, error) {
+	files := make([]accounting.SetFile, len(h.files))
+	index := make(map[int32]int, len(h.files)) // of a wanted file, among these
+	wanted := make([]*wantedFile, len(h.files))
+	for i, n := range h.files {
+		var err error
+		wanted[i], index[n] = x.w.files[n], i
+		if files[i], err = x.setFile(wanted[i]); err != nil {
+			return nil, nil, err
+		}
+	}
+	sets := func(visit func(int, *schemas.SetRow) error) error { return x.eachSet(ctx, h.hour, index, visit) }
+	c := &comparison{r: x.r, ctx: ctx, files: wanted, excluded: make([]*roaring64.Bitmap, len(files)), differing: make([]*roaring64.Bitmap, len(files))}
+	found, err := accounting.HourCopies(h.hour, files, sets, c.add)
+	if err == nil {
+		err = c.compare()
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("look for copies in the hour from %s: %w", hourText(h.hour), err)
+	}
+	var lost []*wantedFile
+	for _, i := range found.Lost {
+		lost = append(lost, wanted[i])
+	}
+	out := &schemas.LedgerHour{Hour: h.hour, Files: x.digest(h), Nodes: found.Nodes, Doubled: found.Doubled}
+	for i, f := range wanted {
+		if c.excluded[i] == nil {
+			continue
+		}
+		copies := schemas.FileCopies{Key: f.Key}
+		if copies.Excluded, err = bitmapBytes(c.excluded[i]); err != nil {
+			return nil, nil, err
+		}
+		if copies.Differing, err = bitmapBytes(c.differing[i]); err != nil {
+			return nil, nil, err
+		}
+		out.Copies = append(out.Copies, copies)
+	}
+	return out, lost, nil
+}
+
+func bitmapBytes(b *roaring64.Bitmap) ([]byte, error) {
+	if b == nil || b.IsEmpty() {
+		return nil, nil
+	}
+	b.RunOptimize()
+	return b.ToBytes()
+}
+
+// eachSet visits the set rows of an hour; index tells which files are meant.
+func (x *reconciling) eachSet(ctx context.Context, hour schemas.Hour, index map[int32]int, visit func(int, *schemas.SetRow) error) error {
+	var row schemas.SetRow
+	for _, p := range x.packs {
+		place := x.place[p]
+		for _, b := range p.index.Blocks {
+			if b.Kind != schemas.BlockSets || b.Hour != hour {
+				continue
+			}
+			err := eachRow(ctx, x.held.of(p), b, func(encoded []byte) error {
+				if err := schemas.DecodeSetRow(encoded, &row); err != nil {
+					return err
+				}
+				if int(row.File) >= len(place) || place[row.File] < 0 {
+					return nil
+				}
+				if i, ok := index[place[row.File]]; ok && row.Hour == hour {
+					return visit(i, &row)
+				}
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// note gathers per file what its hours leave out.
+func (x *reconciling) note(hours []*schemas.LedgerHour) error {
+	for _, h := range hours {
+		for _, c := range h.Copies {
+			f := x.w.byKey[c.Key]
+			for _, part := range []struct {
+				into   **roaring64.Bitmap
+				stored []byte
+			}{{&f.excluded, c.Excluded}, {&f.differing, c.Differing}} {
+				rows, err := parseBitmap(part.stored)
+				switch {
+				case err != nil:
+					return err
+				case rows == nil:
+				case *part.into == nil:
+					*part.into = rows
+				default:
+					(*part.into).Or(rows)
+				}
+			}
+		}
+	}
+	for _, f := range x.w.files {
+		if n := x.chose[f]; f.locked && n < len(f.variants) {
+			f.digest = exclusionDigest(f.variants[n].Excluded, f.variants[n].Differing)
+			continue
+		}
+		if f.excluded == nil {
+			continue
+		}
+		excluded, err := bitmapBytes(f.excluded)
+		if err != nil {
+			return err
+		}
+		differing, err := bitmapBytes(f.differing)
+		if err != nil {
+			return err
+		}
+		f.digest = exclusionDigest(excluded, differing)
+	}
+	return nil
+}
+
+// comparisonRows is how many copies are compared at once.
+const comparisonRows = 1 << 20
+
+// comparison finds out which copies say something else than the rows that count. Rows of files
+// that are gone cannot be compared and pass for equal.
+type comparison struct {
+	r         *Reporter
+	ctx       context.Context
+	files     []*wantedFile
+	pending   []accounting.Copy
+	excluded  []*roaring64.Bitmap // by file
+	differing []*roaring64.Bitmap
+}
+
+// add notes a copy.
+func (c *comparison) add(copy accounting.Copy) error {
+	if c.excluded[copy.File] == nil {
+		c.excluded[copy.File], c.differing[copy.File] = roaring64.New(), roaring64.New()
+	}
+	c.excluded[copy.File].Add(uint64(copy.Row))
+	mine, other := c.files[copy.File], c.files[copy.Keeper]
+	if other.locked || mine.ETag == other.ETag && mine.Size == other.Size && copy.Row == copy.KeeperRow {
+		return nil // not to be had, or the same bytes
+	}
+	if c.pending = append(c.pending, copy); len(c.pending) >= comparisonRows {
+		return c.compare()
+	}
+	return nil
+}
+
+// compare reads the pending rows on both sides.
+func (c *comparison) compare() error {
+	if len(c.pending) == 0 {
+		return nil
+	}
+	rows := make(map[int]*roaring64.Bitmap)
+	note := func(file int, row int64) {
+		if rows[file] == nil {
+			rows[file] = roaring64.New()
+		}
+		rows[file].Add(uint64(row))
+	}
+	for _, p := range c.pending {
+		note(p.File, p.Row)
+		note(p.Keeper, p.KeeperRow)
+	}
+	digests := make(map[int][]accounting.RowDigest)
+	for file, which := range rows {
+		d, err := c.r.rowDigests(c.ctx, c.files[file].Info, which)
+		if err != nil && !unreadableNow(err) {
+			return err
+		} else if err == nil {
+			digests[file] = d
+		}
+	}
+	for _, p := range c.pending {
+		mine, other := digests[p.File], digests[p.Keeper]
+		if mine == nil || other == nil {
+			continue
+		}
+		if mine[rows[p.File].Rank(uint64(p.Row))-1] != other[rows[p.Keeper].Rank(uint64(p.KeeperRow))-1] {
+			c.differing[p.File].Add(uint64(p.Row))
+		}
+	}
+	c.pending = c.pending[:0]
+	return nil
+}
+
+// unreadableNow tells whether a file that was read once cannot be read again.
+func unreadableNow(err error) bool {
+	for _, known := range []error{bucket.ErrNotExist, bucket.ErrChanged, bucket.ErrCorrupt, bucket.ErrDenied, schemas.ErrUnreadable} {
+		if errors.Is(err, known) {
+			return true
+		}
+	}
+	return false
+}
+
+// rowDigests reads rows of a usage file, in their order.
+func (r *Reporter) rowDigests(ctx context.Context, f bucket.Info, which *roaring64.Bitmap) ([]accounting.RowDigest, error) {
+	data, done, err := r.fetchUsage(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	src, err := schemas.OpenUsage(f.Key, data, f.Size)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]accounting.RowDigest, 0, which.GetCardinality())
+	if err := accounting.RowDigests(src, which, func(_ int64, d accounting.RowDigest) { out = append(out, d) }); err != nil {
+		return nil, err
+	}
+	if uint64(len(out)) != which.GetCardinality() {
+		return nil, fmt.Errorf("%s: %w: rows that were counted are not there", f.Key, schemas.ErrUnreadable)
+	}
+	return out, nil
+}
