@@ -55,7 +55,7 @@ lint: ## gofmt, vet, staticcheck
 # Foreign programs that some tests use. Never a reason to fail: without them
 # those tests are skipped and say so.
 tools:
-	@missing=; for t in age s3cmd; do command -v $$t >/dev/null || missing="$$missing $$t"; done; \
+	@missing=; for t in age:age s3cmd:s3cmd ssh-keygen:openssh-client; do command -v $${t%%:*} >/dev/null || missing="$$missing $${t##*:}"; done; \
 	if [ -n "$$missing" ]; then \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$missing; } >/dev/null 2>&1 \

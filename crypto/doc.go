@@ -1,5 +1,5 @@
 // Package crypto keeps reports readable by those they were made for, and by
-// nobody else.
+// nobody else, and shows who made them.
 //
 //   - [Seal] and [Open] encrypt and decrypt streams in the age v1 format, which
 //     the stock age program reads and writes. seal.go
@@ -7,6 +7,9 @@
 //     SSH (ed25519, rsa). recipient.go
 //   - [Identities] are the private keys of a reader, from the files that
 //     age-keygen and ssh-keygen write. identity.go
+//   - [Signer] signs as "ssh-keygen -Y sign" does, [AllowedSigners] says whose
+//     signatures are believed, [Keyring] is where an installation keeps both.
+//     signature.go, signer.go, allowed.go, keyring.go
 //   - [Secret] is text that never prints itself. secret.go
 //   - [Spool] is a temporary file that nobody but this process can read: what is
 //     too large for memory goes there before it is sealed. spool.go

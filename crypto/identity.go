@@ -163,18 +163,18 @@ func WriteIdentityFile(path string, identity Secret, recipient Recipient, create
 		os.Remove(path)
 		return fmt.Errorf("write identity %s: %w", path, err)
 	}
-	return syncFolder(filepath.Dir(path))
+	if err := syncFolder(filepath.Dir(path)); err != nil {
+		return fmt.Errorf("write identity: %w", err)
+	}
+	return nil
 }
 
 // syncFolder makes a new name durable.
 func syncFolder(dir string) error {
 	f, err := os.Open(dir)
 	if err != nil {
-		return fmt.Errorf("write identity: %w", err)
+		return err
 	}
 	defer f.Close()
-	if err := f.Sync(); err != nil {
-		return fmt.Errorf("write identity: %w", err)
-	}
-	return nil
+	return f.Sync()
 }

@@ -5,14 +5,12 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2/roaring64"
 
 	"github.com/playmeter/playmeter/accounting"
-	"github.com/playmeter/playmeter/bucket"
 	"github.com/playmeter/playmeter/schemas"
 )
 
@@ -167,14 +165,25 @@ func (x *reconciling) days(ctx context.Context, days []dayFiles) (all []*schemas
 			}
 		}
 	}
+	compare := &comparison{r: x.r, ctx: ctx}
+	made := make([]*hourCopies, len(due))
 	for i, h := range due {
 		if err := x.window(ctx, due[i:]); err != nil {
 			return nil, nil, err
 		}
-		if known[h.hour], lost, err = x.hour(ctx, h); err != nil || len(lost) > 0 {
+		if made[i], lost, err = x.hour(ctx, h, compare); err != nil || len(lost) > 0 {
 			return nil, lost, err
 		}
 		x.r.progress(Progress{Stage: "reconcile", Done: int64(i + 1), Total: int64(len(due)), Unit: "hours"})
+	}
+	if err := compare.settle(); err != nil {
+		return nil, nil, err
+	}
+	for _, h := range made {
+		if err := h.finish(); err != nil {
+			return nil, nil, err
+		}
+		known[h.Hour] = &h.LedgerHour
 	}
 	for _, d := range days {
 		ledger := &schemas.Ledger{Day: d.day}
@@ -192,7 +201,7 @@ func (x *reconciling) days(ctx context.Context, days []dayFiles) (all []*schemas
 }
 
 // hour lays the sets of one hour side by side.
-func (x *reconciling) hour(ctx context.Context, h hourFiles) (*schemas.LedgerHour, []*wantedFile, error) {
+func (x *reconciling) hour(ctx context.Context, h hourFiles, compare *comparison) (*hourCopies, []*wantedFile, error) {
 	files := make([]accounting.SetFile, len(h.files))
 	index := make(map[int32]int, len(h.files)) // of a wanted file, among these
 	wanted := make([]*wantedFile, len(h.files))
@@ -204,33 +213,44 @@ func (x *reconciling) hour(ctx context.Context, h hourFiles) (*schemas.LedgerHou
 		}
 	}
 	sets := func(visit func(int, *schemas.SetRow) error) error { return x.eachSet(ctx, h.hour, index, visit) }
-	c := &comparison{r: x.r, ctx: ctx, files: wanted, excluded: make([]*roaring64.Bitmap, len(files)), differing: make([]*roaring64.Bitmap, len(files))}
-	found, err := accounting.HourCopies(h.hour, files, sets, c.add)
-	if err == nil {
-		err = c.compare()
-	}
+	out := &hourCopies{LedgerHour: schemas.LedgerHour{Hour: h.hour, Files: x.digest(h)}, files: wanted,
+		excluded: make([]*roaring64.Bitmap, len(files)), differing: make([]*roaring64.Bitmap, len(files))}
+	found, err := accounting.HourCopies(h.hour, files, sets, func(c accounting.Copy) error { return compare.add(out, c) })
 	if err != nil {
 		return nil, nil, fmt.Errorf("look for copies in the hour from %s: %w", hourText(h.hour), err)
 	}
+	out.Nodes, out.Doubled = found.Nodes, found.Doubled
 	var lost []*wantedFile
 	for _, i := range found.Lost {
 		lost = append(lost, wanted[i])
 	}
-	out := &schemas.LedgerHour{Hour: h.hour, Files: x.digest(h), Nodes: found.Nodes, Doubled: found.Doubled}
-	for i, f := range wanted {
-		if c.excluded[i] == nil {
+	return out, lost, nil
+}
+
+// hourCopies is an hour of a ledger in the making.
+type hourCopies struct {
+	schemas.LedgerHour
+	files     []*wantedFile
+	excluded  []*roaring64.Bitmap // by file; nil: none
+	differing []*roaring64.Bitmap
+}
+
+// finish writes down what was found.
+func (h *hourCopies) finish() (err error) {
+	for i, f := range h.files {
+		if h.excluded[i] == nil {
 			continue
 		}
 		copies := schemas.FileCopies{Key: f.Key}
-		if copies.Excluded, err = bitmapBytes(c.excluded[i]); err != nil {
-			return nil, nil, err
+		if copies.Excluded, err = bitmapBytes(h.excluded[i]); err != nil {
+			return err
 		}
-		if copies.Differing, err = bitmapBytes(c.differing[i]); err != nil {
-			return nil, nil, err
+		if copies.Differing, err = bitmapBytes(h.differing[i]); err != nil {
+			return err
 		}
-		out.Copies = append(out.Copies, copies)
+		h.Copies = append(h.Copies, copies)
 	}
-	return out, lost, nil
+	return nil
 }
 
 func bitmapBytes(b *roaring64.Bitmap) ([]byte, error) {
@@ -311,103 +331,4 @@ func (x *reconciling) note(hours []*schemas.LedgerHour) error {
 		f.digest = exclusionDigest(excluded, differing)
 	}
 	return nil
-}
-
-// comparisonRows is how many copies are compared at once.
-const comparisonRows = 1 << 20
-
-// comparison finds out which copies say something else than the rows that count. Rows of files
-// that are gone cannot be compared and pass for equal.
-type comparison struct {
-	r         *Reporter
-	ctx       context.Context
-	files     []*wantedFile
-	pending   []accounting.Copy
-	excluded  []*roaring64.Bitmap // by file
-	differing []*roaring64.Bitmap
-}
-
-// add notes a copy.
-func (c *comparison) add(copy accounting.Copy) error {
-	if c.excluded[copy.File] == nil {
-		c.excluded[copy.File], c.differing[copy.File] = roaring64.New(), roaring64.New()
-	}
-	c.excluded[copy.File].Add(uint64(copy.Row))
-	mine, other := c.files[copy.File], c.files[copy.Keeper]
-	if other.locked || mine.ETag == other.ETag && mine.Size == other.Size && copy.Row == copy.KeeperRow {
-		return nil // not to be had, or the same bytes
-	}
-	if c.pending = append(c.pending, copy); len(c.pending) >= comparisonRows {
-		return c.compare()
-	}
-	return nil
-}
-
-// compare reads the pending rows on both sides.
-func (c *comparison) compare() error {
-	if len(c.pending) == 0 {
-		return nil
-	}
-	rows := make(map[int]*roaring64.Bitmap)
-	note := func(file int, row int64) {
-		if rows[file] == nil {
-			rows[file] = roaring64.New()
-		}
-		rows[file].Add(uint64(row))
-	}
-	for _, p := range c.pending {
-		note(p.File, p.Row)
-		note(p.Keeper, p.KeeperRow)
-	}
-	digests := make(map[int][]accounting.RowDigest)
-	for file, which := range rows {
-		d, err := c.r.rowDigests(c.ctx, c.files[file].Info, which)
-		if err != nil && !unreadableNow(err) {
-			return err
-		} else if err == nil {
-			digests[file] = d
-		}
-	}
-	for _, p := range c.pending {
-		mine, other := digests[p.File], digests[p.Keeper]
-		if mine == nil || other == nil {
-			continue
-		}
-		if mine[rows[p.File].Rank(uint64(p.Row))-1] != other[rows[p.Keeper].Rank(uint64(p.KeeperRow))-1] {
-			c.differing[p.File].Add(uint64(p.Row))
-		}
-	}
-	c.pending = c.pending[:0]
-	return nil
-}
-
-// unreadableNow tells whether a file that was read once cannot be read again.
-func unreadableNow(err error) bool {
-	for _, known := range []error{bucket.ErrNotExist, bucket.ErrChanged, bucket.ErrCorrupt, bucket.ErrDenied, schemas.ErrUnreadable} {
-		if errors.Is(err, known) {
-			return true
-		}
-	}
-	return false
-}
-
-// rowDigests reads rows of a usage file, in their order.
-func (r *Reporter) rowDigests(ctx context.Context, f bucket.Info, which *roaring64.Bitmap) ([]accounting.RowDigest, error) {
-	data, done, err := r.fetchUsage(ctx, f)
-	if err != nil {
-		return nil, err
-	}
-	defer done()
-	src, err := schemas.OpenUsage(f.Key, data, f.Size)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]accounting.RowDigest, 0, which.GetCardinality())
-	if err := accounting.RowDigests(src, which, func(_ int64, d accounting.RowDigest) { out = append(out, d) }); err != nil {
-		return nil, err
-	}
-	if uint64(len(out)) != which.GetCardinality() {
-		return nil, fmt.Errorf("%s: %w: rows that were counted are not there", f.Key, schemas.ErrUnreadable)
-	}
-	return out, nil
 }

@@ -8,9 +8,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/playmeter/playmeter/accounting"
+	"github.com/playmeter/playmeter/crypto"
 	"github.com/playmeter/playmeter/schemas"
 )
 
@@ -29,13 +31,35 @@ func (x *run) writeManifest(ctx context.Context, reports []schemas.ManifestRepor
 	if err != nil {
 		return nil, err
 	}
-	if _, err := x.r.Buckets.Reporting.PutBytes(ctx, folder+schemas.ManifestFile, body); err != nil {
+	sig, err := x.r.sign(body)
+	if err != nil {
 		return nil, err
 	}
-	sum := sha256.Sum256(body)
-	x.commit.Run = schemas.RunRef{Run: x.name, AsOf: m.AsOf, State: m.State, Reports: reports,
-		Manifest: schemas.Digest{Bytes: int64(len(body)), SHA256: hex.EncodeToString(sum[:])}}
+	if err := x.r.putManifest(ctx, folder, body, sig); err != nil {
+		return nil, err
+	}
+	x.commit.Run = schemas.RunRef{Run: x.name, AsOf: m.AsOf, State: m.State, Reports: reports, Manifest: digestOfBytes(body)}
 	return m, nil
+}
+
+// sign makes the signature of a manifest; none without a key.
+func (r *Reporter) sign(manifest []byte) ([]byte, error) {
+	if r.Signer == nil {
+		return nil, nil
+	}
+	return r.Signer.Sign(manifest, crypto.ManifestNamespace)
+}
+
+// putManifest writes a manifest and its signature into a folder, the manifest last: it is what
+// makes the rest current.
+func (r *Reporter) putManifest(ctx context.Context, folder string, manifest, sig []byte) error {
+	if sig != nil {
+		if _, err := r.Buckets.Reporting.PutBytes(ctx, folder+schemas.SignatureFile, sig); err != nil {
+			return err
+		}
+	}
+	_, err := r.Buckets.Reporting.PutBytes(ctx, folder+schemas.ManifestFile, manifest)
+	return err
 }
 
 // encodeManifest writes a manifest as people read it.
@@ -56,12 +80,16 @@ func (x *run) manifest(reports []schemas.ManifestReport, list []byte) *schemas.M
 		AsOf: x.plan.asOf.Format(time.RFC3339), Run: x.name, Software: schemas.Software{Name: "playmeter", Version: x.r.Version},
 		Inputs:     schemas.Inputs{Digest: "sha256:" + hex.EncodeToString(sum[:]), List: schemas.RunFolder(x.name) + schemas.InputsFile},
 		Events:     x.statement.Events,
-		Nodes:      manifestNodes(x.statement),
+		Nodes:      x.nodes(),
+		Withdrawn:  x.withdrawn(),
 		SetAside:   len(x.plan.asides) + len(x.catalog.asides),
 		Enrichment: schemas.Enrichment{Catalog: x.catalog.names, Geo: x.r.Geo.Name(), UserAgents: x.r.Agents.Digest()},
 		Rules:      schemas.Rules{RawMessage: x.commit.Rules, Digest: x.rules.Digest()},
 		Warnings:   append(x.warnings, x.catalog.warnings...), Reports: reports, UnrecognisedFormats: x.statement.Formats}
 	m.Complete = m.SetAside == 0
+	for _, n := range m.Nodes {
+		m.Complete = m.Complete && n.Missing == 0
+	}
 	for _, in := range x.inputs {
 		if !in.Before {
 			m.Inputs.Files++
@@ -77,11 +105,30 @@ func (x *run) manifest(reports []schemas.ManifestReport, list []byte) *schemas.M
 	return m
 }
 
-func manifestNodes(s *accounting.Statement) []schemas.NodeEvents {
+// nodes lists what the nodes' events of the tenant came to, beside what each lost.
+func (x *run) nodes() []schemas.NodeEvents {
+	from, until := x.bounds.Hours()
+	losses := accounting.Losses(x.plan.hours, from, until)
 	nodes := []schemas.NodeEvents{}
-	for id, n := range s.Nodes {
-		nodes = append(nodes, schemas.NodeEvents{Node: id, Events: n.Events, Duplicates: n.Duplicates, Bytes: n.Bytes})
+	for id, n := range x.statement.Nodes {
+		e := schemas.NodeEvents{Node: id, Events: n.Events, Duplicates: n.Duplicates, Bytes: n.Bytes}
+		if loss := losses[id]; loss != nil {
+			e.Missing, e.SeqConflicts, e.Unnumbered = loss.Missing, loss.Conflicts, loss.Scattered
+		}
+		nodes = append(nodes, e)
 	}
-	slices.SortFunc(nodes, func(a, b schemas.NodeEvents) int { return bytes.Compare([]byte(a.Node), []byte(b.Node)) })
+	slices.SortFunc(nodes, func(a, b schemas.NodeEvents) int { return strings.Compare(a.Node, b.Node) })
 	return nodes
+}
+
+// withdrawn lists the withdrawn files that would count for the tenant in the period.
+func (x *run) withdrawn() []schemas.Withdrawal {
+	var out []schemas.Withdrawal
+	for _, f := range x.plan.wanted.withdrawn {
+		in := input{file: f}
+		if in.place(x.tenant.ID, &x.bounds) && !in.Before {
+			out = append(out, x.plan.withdrawals[[2]string{f.Key, f.ETag}])
+		}
+	}
+	return out
 }

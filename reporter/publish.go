@@ -1,6 +1,7 @@
 package reporter
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -9,15 +10,20 @@ import (
 	"strings"
 
 	"github.com/playmeter/playmeter/bucket"
+	"github.com/playmeter/playmeter/crypto"
 	"github.com/playmeter/playmeter/schemas"
 )
 
 // publish makes the stable names show the current run of a commit. Every run begins
 // with it, so that what a crash left half done is repaired.
 //
-//   - Order: reports, then stale names removed, then manifest.json: until
-//     then readers of the old manifest find all that it points to.
+//   - Order: who may sign, reports, stale names removed, the manifest's signature,
+//     then manifest.json: until then readers of the old manifest find all
+//     that it points to.
 func (r *Reporter) publish(ctx context.Context, c *schemas.Commit) error {
+	if err := r.publishSigners(ctx); err != nil {
+		return err
+	}
 	for {
 		if err := r.publishOne(ctx, c); err != nil {
 			return err
@@ -35,7 +41,11 @@ func (r *Reporter) publish(ctx context.Context, c *schemas.Commit) error {
 
 func (r *Reporter) publishOne(ctx context.Context, c *schemas.Commit) error {
 	folder := schemas.ReportFolder(c.Tenant, c.Period)
-	current, err := r.manifestStands(ctx, folder, c)
+	manifest, sig, err := r.currentManifest(ctx, folder, c)
+	if err != nil {
+		return err
+	}
+	current, err := r.holds(ctx, folder+schemas.ManifestFile, manifest)
 	if err != nil {
 		return err
 	}
@@ -51,33 +61,68 @@ func (r *Reporter) publishOne(ctx context.Context, c *schemas.Commit) error {
 			return err
 		}
 	}
-	if current {
-		return nil
+	if signed, err := r.holds(ctx, folder+schemas.SignatureFile, sig); err != nil || current && signed {
+		return err
 	}
-	for _, report := range schemas.Reports {
-		for _, compression := range schemas.Compressions {
-			if name := folder + schemas.ReportFile(report, compression); !stable[name] {
-				if err := r.removeStable(ctx, name); err != nil {
-					return err
-				}
-			}
-		}
+	if err := r.removeStale(ctx, folder, stable); err != nil {
+		return err
 	}
-	_, err = r.Buckets.Reporting.Copy(ctx, folder+schemas.RunFolder(c.Current.Run)+schemas.ManifestFile, folder+schemas.ManifestFile, "")
-	return err
+	return r.putManifest(ctx, folder, manifest, sig)
 }
 
-// manifestStands tells whether the manifest at the stable name is that of the commit's
-// current run.
-func (r *Reporter) manifestStands(ctx context.Context, folder string, c *schemas.Commit) (bool, error) {
-	there, _, err := r.Buckets.Reporting.Get(ctx, folder+schemas.ManifestFile, "", maxSmall)
-	if errors.Is(err, bucket.ErrNotExist) {
-		return false, nil
-	} else if err != nil {
-		return false, err
+// currentManifest is what the stable name of a month's manifest must show, and its signature:
+// those of the commit's current run.
+func (r *Reporter) currentManifest(ctx context.Context, folder string, c *schemas.Commit) (manifest, sig []byte, err error) {
+	run := folder + schemas.RunFolder(c.Current.Run)
+	manifest, _, err = r.Buckets.Reporting.Get(ctx, run+schemas.ManifestFile, "", maxSmall)
+	if err != nil {
+		return nil, nil, err
 	}
-	sum := sha256.Sum256(there)
-	return hex.EncodeToString(sum[:]) == c.Current.Manifest.SHA256, nil
+	if digestOfBytes(manifest) != c.Current.Manifest {
+		return nil, nil, fmt.Errorf("read %s: it is not the manifest that commit %d names: restore it", run+schemas.ManifestFile, c.Number)
+	}
+	sig, _, err = r.Buckets.Reporting.Get(ctx, run+schemas.SignatureFile, "", crypto.MaxSignature)
+	if errors.Is(err, bucket.ErrNotExist) { // lost, or of a time without signatures
+		if sig, err = r.sign(manifest); err == nil && sig != nil {
+			_, err = r.Buckets.Reporting.PutBytes(ctx, run+schemas.SignatureFile, sig)
+		}
+	}
+	return manifest, sig, err
+}
+
+func digestOfBytes(b []byte) schemas.Digest {
+	sum := sha256.Sum256(b)
+	return schemas.Digest{Bytes: int64(len(b)), SHA256: hex.EncodeToString(sum[:])}
+}
+
+// holds tells whether an object has that content; nil: whether there is none.
+func (r *Reporter) holds(ctx context.Context, name string, content []byte) (bool, error) {
+	there, _, err := r.Buckets.Reporting.Get(ctx, name, "", maxSmall)
+	if errors.Is(err, bucket.ErrNotExist) {
+		return content == nil, nil
+	}
+	return content != nil && bytes.Equal(there, content), err
+}
+
+// publishSigners makes sure that the list of those who sign names us. What others have put
+// into it stays.
+func (r *Reporter) publishSigners(ctx context.Context) error {
+	if r.Signers.Len() == 0 {
+		return nil
+	}
+	there, _, err := r.Buckets.Reporting.Get(ctx, schemas.SignersFile, "", crypto.MaxAllowedSigners)
+	if errors.Is(err, bucket.ErrTooLarge) {
+		r.Log.Error("the published list of signers is none: remove it", "object", schemas.SignersFile, "err", err)
+		return nil
+	} else if err != nil && !errors.Is(err, bucket.ErrNotExist) {
+		return err
+	}
+	list, changed := r.Signers.Join(there)
+	if !changed {
+		return nil
+	}
+	_, err = r.Buckets.Reporting.PutBytes(ctx, schemas.SignersFile, list)
+	return err
 }
 
 // copyStable copies a run's file to its stable name, unless it is there: the same ETag, or, of
@@ -97,6 +142,20 @@ func (r *Reporter) copyStable(ctx context.Context, from, to string, current bool
 	}
 	_, err = r.Buckets.Reporting.Copy(ctx, from, to, source.ETag)
 	return err
+}
+
+// removeStale removes the stable names of reports that the current run does not have.
+func (r *Reporter) removeStale(ctx context.Context, folder string, stable map[string]bool) error {
+	for _, report := range schemas.Reports {
+		for _, compression := range schemas.Compressions {
+			if name := folder + schemas.ReportFile(report, compression); !stable[name] {
+				if err := r.removeStable(ctx, name); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
 }
 
 func (r *Reporter) removeStable(ctx context.Context, name string) error {

@@ -38,12 +38,20 @@ type Reporter struct {
 	Tenants []Tenant
 	Agents  *enrichment.UserAgents
 	Geo     *enrichment.Geo
-	Grace   time.Duration // how long a month stays open after its end
-	Version string        // of the software
-	Temp    string        // folder for temporary files, which are encrypted
-	Workers int           // files tallied at once
+	Grace   time.Duration  // how long a month stays open after its end
+	Version string         // of the software
+	Temp    string         // folder for temporary files, which are encrypted
+	Workers int            // files tallied at once
+	Signer  *crypto.Signer // signs manifests; nil: they stay unsigned
+	// Signers are published beside the reports: who wants to check a manifest finds there
+	// which keys this installation signs with.
+	Signers crypto.AllowedSigners
 	Log     *slog.Logger
 	Now     func() time.Time
+
+	// PackGrace is how long a pack stays after it was merged into another, by the store's
+	// clock; 0: six hours.
+	PackGrace time.Duration
 
 	// Progress, if set, is told how far the work is. It may be called from
 	// several goroutines.
@@ -54,6 +62,9 @@ type Reporter struct {
 
 	shelfMu sync.Mutex
 	shelf   *shelf // as it was loaded last: packs do not change under their names
+
+	ledgerMu sync.Mutex
+	ledgers  map[schemas.Day]*knownLedger // as they were loaded or made last
 }
 
 // Progress is how far a stage of a run is.

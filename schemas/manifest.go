@@ -21,9 +21,11 @@ type Manifest struct {
 	Events      Events       `json:"events"`
 	Nodes       []NodeEvents `json:"nodes"`
 	SetAside    int          `json:"set_aside_files"`
-	Complete    bool         `json:"complete"`
-	Enrichment  Enrichment   `json:"enrichment"`
-	Rules       Rules        `json:"rules"`
+	// Withdrawn are the usage files with events of the tenant in the period that were taken out of the count.
+	Withdrawn  []Withdrawal `json:"withdrawn,omitempty"`
+	Complete   bool         `json:"complete"`
+	Enrichment Enrichment   `json:"enrichment"`
+	Rules      Rules        `json:"rules"`
 
 	// UnrecognisedFormats are playout formats counted as DRM because nothing says
 	// otherwise (SPEC 2.3), with how many rows bore them.
@@ -31,6 +33,17 @@ type Manifest struct {
 	// Warnings say what an auditor should know, such as a catalog that lost half of its objects.
 	Warnings []string         `json:"warnings,omitempty"`
 	Reports  []ManifestReport `json:"reports"`
+
+	// RestatedBy is in the copy at the stable name alone: the newest restatement of a final month.
+	RestatedBy *RestatedBy `json:"restated_by,omitempty"`
+}
+
+// RestatedBy points to a restatement of a final month.
+type RestatedBy struct {
+	Restatement int    `json:"restatement"`
+	Run         string `json:"run"`
+	Manifest    string `json:"manifest"` // relative to the period's folder
+	SHA256      string `json:"sha256"`   // of that manifest
 }
 
 // Previous is the run before, for the chain.
@@ -86,9 +99,13 @@ type NodeEvents struct {
 	Node       string `json:"node_id"`
 	Events     int64  `json:"events"`
 	Duplicates int64  `json:"duplicates"`
-	// Missing is how many sequence numbers of the node were never met; nil where nobody looked.
-	Missing *int64 `json:"missing,omitempty"`
-	Bytes   Sum    `json:"bytes"`
+	// Missing is how many sequence numbers of the node were never met in the period, and SeqConflicts how many
+	// of its rows bear a number that another row bears at another time, both over all tenants.
+	Missing      int64 `json:"missing"`
+	SeqConflicts int64 `json:"seq_conflicts"`
+	// Unnumbered tells that the numbers do not follow one another, so that nothing is known of losses.
+	Unnumbered bool `json:"unnumbered,omitempty"`
+	Bytes      Sum  `json:"bytes"`
 }
 
 // Enrichment names the tables that rows were looked up in.

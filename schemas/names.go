@@ -53,10 +53,11 @@ func ParseNumber(key string) (int64, bool) {
 // LeaseFolder holds the leases of a tenant's period.
 func LeaseFolder(t Tenant, p Period) string { return monthFolder(PrefixLeases, t, p) }
 
-// LeaseName names lease n.
-func LeaseName(t Tenant, p Period, n int64) string {
-	return fmt.Sprintf("%s%08d.json", LeaseFolder(t, p), n)
-}
+// LeasesOfPacks holds the leases under which packs are merged and removed; no tenant has such an id.
+const LeasesOfPacks = PrefixLeases + "_packs/"
+
+// LeaseName names lease n of a folder.
+func LeaseName(folder string, n int64) string { return fmt.Sprintf("%s%08d.json", folder, n) }
 
 // ClaimName names what makes a run's name taken.
 func ClaimName(t Tenant, p Period, run string) string {

@@ -151,6 +151,8 @@ func checkSchedule(n *notes, key, text string, checks ConfigChecks) {
 func (t *TenantSettings) check(n *notes, key string, checks ConfigChecks) {
 	if t.ID == "" {
 		n.problem(key+".id", "is missing; write the tenant's id as it is in usage files")
+	} else if t.ID == schemas.SignersFile {
+		n.problem(key+".id", "%s is the name of an object of the reporting bucket, and no tenant can bear it", t.ID)
 	}
 	if t.Name == "" {
 		t.Name = string(t.ID)

@@ -46,7 +46,7 @@ func demoCommand(a *app) *cobra.Command {
 		if serve {
 			return d.serve(ctx)
 		}
-		s, err := a.openConfig(ctx, d.config, toWrite, "")
+		s, err := a.openConfig(ctx, d.config, toReport, "")
 		if err != nil {
 			return err
 		}

@@ -50,8 +50,10 @@ func (s *site) close() error { return s.closer.Close() }
 type needs int
 
 const (
-	toRead  needs = iota // the data must be there already
-	toWrite              // folders and buckets are made where they are missing
+	toRead   needs = iota // the data must be there already
+	toAudit               // likewise, and no more than the reporting bucket need be open to us
+	toWrite               // folders and buckets are made where they are missing
+	toReport              // likewise, and the key that signs
 )
 
 // open reads the configuration and opens what it names.
@@ -64,7 +66,7 @@ func (a *app) open(ctx context.Context, n needs) (*site, error) {
 }
 
 func (a *app) openConfig(ctx context.Context, c *Config, n needs, listen string) (*site, error) {
-	if n == toRead && c.ObjectStore.Embedded() {
+	if n < toWrite && c.ObjectStore.Embedded() {
 		if _, err := os.Stat(c.DataDir); errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("there is no data in %s yet; name another folder with --data-dir, or begin with \"playmeter demo\" or \"playmeter serve\"", c.DataDir)
 		}
@@ -78,16 +80,40 @@ func (a *app) openConfig(ctx context.Context, c *Config, n needs, listen string)
 		return nil, err
 	}
 	s.reporter.Log, s.reporter.Progress = a.log(), s.tell
+	if n == toReport {
+		if err := s.signs(); err != nil {
+			return nil, err
+		}
+	}
 	if s.store, s.closer, err = a.store(ctx, c, listen); err != nil {
 		return nil, err
 	}
 	s.reporter.Store = s.store
 	s.reporter.Buckets = reporter.Buckets{Usage: s.store.Bucket(c.Buckets.Usage), Catalog: s.store.Bucket(c.Buckets.Catalog),
 		Metering: s.store.Bucket(c.Buckets.Metering), Reporting: s.store.Bucket(c.Buckets.Reporting)}
+	if n == toAudit {
+		return s, nil
+	}
 	if err := s.reporter.Prepare(ctx); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
+}
+
+// keysDir is where the installation keeps its signing key.
+func (c *Config) keysDir() string { return filepath.Join(c.DataDir, "keys") }
+
+// signs opens the key that signs manifests, which is made the first time.
+func (s *site) signs() error {
+	k, err := crypto.OpenKeyring(s.config.keysDir(), time.Now())
+	if err != nil {
+		return fmt.Errorf("the key that signs manifests: %w", err)
+	}
+	s.reporter.Signer, s.reporter.Signers = k.Signer, k.Allowed
+	if k.Made {
+		s.reporter.Log.Info("signing key made", "object", s.config.keysDir(), "key", k.Signer.Fingerprint())
+	}
+	return nil
 }
 
 // makeFolders makes the data directory and its folder for temporary files, both
@@ -175,7 +201,7 @@ func tenantIDs(texts []string) ([]schemas.Tenant, error) {
 
 // showProgress shows a reporter's stages.
 func showProgress(p *progress) func(reporter.Progress) {
-	labels := map[string]string{"tally": "counting usage files", "fold": "adding up", "write": "writing reports"}
+	labels := map[string]string{"tally": "counting usage files", "fold": "adding up", "write": "writing reports", "verify": "checking reports"}
 	return func(at reporter.Progress) {
 		label := labels[at.Stage]
 		if at.Tenant != "" {

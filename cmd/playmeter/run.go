@@ -48,7 +48,7 @@ func runCommand(a *app) *cobra.Command {
 		if err := checkRun(cfg, &o, time.Now()); err != nil {
 			return err
 		}
-		s, err := a.openConfig(ctx, cfg, toWrite, "")
+		s, err := a.openConfig(ctx, cfg, toReport, "")
 		if err != nil {
 			return err
 		}

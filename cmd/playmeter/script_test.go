@@ -123,7 +123,7 @@ func cmdNoSecret(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	for _, file := range args[1:] {
 		text := ts.ReadFile(file)
-		if strings.Contains(text, secret) || strings.Contains(text, "AGE-SECRET-KEY-") {
+		if strings.Contains(text, secret) || strings.Contains(text, "AGE-SECRET-KEY-") || strings.Contains(text, "PRIVATE KEY-----") {
 			ts.Fatalf("%s holds a secret:\n%s", file, text)
 		}
 	}

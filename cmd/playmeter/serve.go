@@ -112,7 +112,7 @@ const serveRetries = 5
 // open is waited for.
 func (a *app) openServing(ctx context.Context, c *Config) (*site, error) {
 	for try := 0; ; try++ {
-		s, err := a.openConfig(ctx, c, toWrite, c.Listen.S3)
+		s, err := a.openConfig(ctx, c, toReport, c.Listen.S3)
 		if errors.Is(err, syscall.EADDRINUSE) {
 			return nil, fmt.Errorf("%w: choose another listen.s3 with --listen-s3 or %sLISTEN_S3, such as 127.0.0.1:0", err, EnvPrefix)
 		} else if err != nil {
