@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"hash"
 	"io"
 	"sync"
 
@@ -23,25 +24,23 @@ const (
 // written to the pack's output as blocks.
 type PackBuilder struct {
 	mu     sync.Mutex
-	out    io.Writer
-	offset int64
+	pack   packWriter
 	rows   *rows
 	voided map[uint32]bool
 	spans  int // entries of tenants and hours in the index
-	index  schemas.PackIndex
 }
 
 // NewPackBuilder begins a pack on out.
 func NewPackBuilder(out io.Writer) *PackBuilder {
-	return &PackBuilder{out: out, rows: newRows(), voided: make(map[uint32]bool)}
+	return &PackBuilder{pack: packWriter{out: out}, rows: newRows(), voided: make(map[uint32]bool)}
 }
 
 // open adds a member and returns its number.
 func (b *PackBuilder) open() uint32 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.index.Members = append(b.index.Members, schemas.Member{})
-	return uint32(len(b.index.Members) - 1)
+	b.pack.index.Members = append(b.pack.index.Members, schemas.Member{})
+	return uint32(len(b.pack.index.Members) - 1)
 }
 
 // void makes the rows of a member count for nothing.
@@ -57,23 +56,23 @@ func (b *PackBuilder) void(file uint32) {
 func (b *PackBuilder) Finish(m schemas.Member) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	last := len(b.index.Members) - 1
+	last := len(b.pack.index.Members) - 1
 	if last < 0 || b.voided[uint32(last)] || m.Unreadable != "" {
-		b.index.Members = append(b.index.Members, m)
+		b.pack.index.Members = append(b.pack.index.Members, m)
 		return
 	}
-	b.index.Members[last] = m
+	b.pack.index.Members[last] = m
 	for _, t := range m.Tenants {
 		b.spans += 1 + len(t.Hours)
 	}
 }
 
 // Members is how many files the pack holds, Full whether it should be closed.
-func (b *PackBuilder) Members() int { return len(b.index.Members) }
+func (b *PackBuilder) Members() int { return len(b.pack.index.Members) }
 
 // Full tells whether the pack has reached its bounds.
 func (b *PackBuilder) Full() bool {
-	return len(b.index.Members) >= PackMembers || b.spans > packSpans || b.offset > 0 || b.rows.size() > PackMemory
+	return len(b.pack.index.Members) >= PackMembers || b.spans > packSpans || b.pack.offset > 0 || b.rows.size() > PackMemory
 }
 
 // add copies rows into the pack.
@@ -107,31 +106,20 @@ func (b *PackBuilder) spill() error {
 }
 
 func (b *PackBuilder) block(entries []entry) error {
-	sum := sha256.New()
-	count := &counter{w: io.MultiWriter(b.out, sum)}
-	w := schemas.NewRowWriter(count)
-	records := false
+	block := schemas.Block{Kind: blockKinds[entries[0].kind], Tenant: b.rows.tenants[entries[0].tenant], Day: entries[0].day}
+	if block.Kind == schemas.BlockSets {
+		block.Hour = entries[0].hour
+	}
+	w := b.pack.begin(block)
 	for i := range entries {
 		if b.voided[entries[i].file] {
 			continue
 		}
-		records = records || entries[i].record
-		if err := w.Write(b.rows.row(&entries[i])); err != nil {
+		if err := w.write(b.rows.row(&entries[i]), entries[i].record); err != nil {
 			return err
 		}
 	}
-	rows := w.Rows
-	if err := w.Close(); err != nil {
-		return err
-	}
-	block := schemas.Block{Kind: blockKinds[entries[0].kind], Tenant: b.rows.tenants[entries[0].tenant],
-		Day: entries[0].day, Offset: b.offset, Length: count.n, Rows: rows, SHA256: hex.EncodeToString(sum.Sum(nil)), Records: records}
-	if block.Kind == schemas.BlockSets {
-		block.Hour = entries[0].hour
-	}
-	b.index.Blocks = append(b.index.Blocks, block)
-	b.offset += count.n
-	return nil
+	return w.close()
 }
 
 // Close writes what is left and the index, and ends the builder. The pack is whole only
@@ -142,25 +130,68 @@ func (b *PackBuilder) Close() (*schemas.PackIndex, error) {
 	if err := b.spill(); err != nil {
 		return nil, err
 	}
-	end, err := schemas.AppendPackEnd(nil, b.offset, &b.index)
+	b.rows = nil
+	return b.pack.end()
+}
+
+// packWriter writes the blocks of a pack, and its end.
+type packWriter struct {
+	out    io.Writer
+	offset int64
+	index  schemas.PackIndex
+}
+
+// begin begins a block of the kind, tenant, day and hour of b.
+func (p *packWriter) begin(b schemas.Block) *blockWriter {
+	b.Offset = p.offset
+	w := &blockWriter{pack: p, block: b, sum: sha256.New()}
+	w.rows = schemas.NewRowWriter(w)
+	return w
+}
+
+// end writes the index. The pack is whole only when the error is nil.
+func (p *packWriter) end() (*schemas.PackIndex, error) {
+	end, err := schemas.AppendPackEnd(nil, p.offset, &p.index)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := b.out.Write(end); err != nil {
+	if _, err := p.out.Write(end); err != nil {
 		return nil, fmt.Errorf("write pack: %w", err)
 	}
-	index := b.index // a copy: the index lives as long as the pack is known, the rows must not
-	b.rows = nil
+	index := p.index // a copy: the index lives as long as the pack is known, the rest must not
 	return &index, nil
 }
 
-type counter struct {
-	w io.Writer
-	n int64
+// blockWriter writes one block.
+type blockWriter struct {
+	pack  *packWriter
+	block schemas.Block
+	sum   hash.Hash
+	rows  *schemas.RowWriter
 }
 
-func (c *counter) Write(b []byte) (int, error) {
-	n, err := c.w.Write(b)
-	c.n += int64(n)
+// Write takes the block's compressed bytes.
+func (w *blockWriter) Write(b []byte) (int, error) {
+	w.sum.Write(b)
+	n, err := w.pack.out.Write(b)
+	w.block.Length += int64(n)
 	return n, err
+}
+
+// write adds a row; record tells whether it is a fragment of a server's own record.
+func (w *blockWriter) write(row []byte, record bool) error {
+	w.block.Records = w.block.Records || record
+	return w.rows.Write(row)
+}
+
+// close ends the block and enters it in the index.
+func (w *blockWriter) close() error {
+	w.block.Rows = w.rows.Rows
+	if err := w.rows.Close(); err != nil {
+		return err
+	}
+	w.block.SHA256 = hex.EncodeToString(w.sum.Sum(nil))
+	w.pack.offset += w.block.Length
+	w.pack.index.Blocks = append(w.pack.index.Blocks, w.block)
+	return nil
 }

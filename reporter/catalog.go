@@ -24,6 +24,7 @@ type catalogView struct {
 	holdings *accounting.Holdings
 	names    []string // stamps of the snapshots used
 	digest   string   // of the snapshots used
+	listed   string   // digest of those that there are up to the end of the bounds
 	asides   []Aside
 	warnings []string
 	skipped  int
@@ -43,7 +44,7 @@ func (r *Reporter) loadCatalog(ctx context.Context, tenant schemas.Tenant, b acc
 	if err != nil {
 		return nil, err
 	}
-	v := &catalogView{holdings: accounting.NewHoldings(b)}
+	v := &catalogView{holdings: accounting.NewHoldings(b), listed: snapshotsDigest(all)}
 	first, pending, err := r.baseSnapshot(ctx, v, all, b.From)
 	if err != nil {
 		return nil, err
@@ -81,6 +82,15 @@ func (r *Reporter) loadCatalog(ctx context.Context, tenant schemas.Tenant, b acc
 		v.warnings = append(v.warnings, fmt.Sprintf("%d catalog rows were replaced by a later row with the same object_id", v.holdings.Repeated))
 	}
 	return v, nil
+}
+
+// snapshotsDigest names a list of snapshots.
+func snapshotsDigest(all []snapshot) string {
+	sum := sha256.New()
+	for _, s := range all {
+		fmt.Fprintf(sum, "%s %s\n", s.Key, s.ETag)
+	}
+	return hex.EncodeToString(sum.Sum(nil))
 }
 
 func (r *Reporter) listSnapshots(ctx context.Context, tenant schemas.Tenant, until int64) ([]snapshot, error) {

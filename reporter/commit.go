@@ -84,8 +84,11 @@ func (r *Reporter) createOnce(ctx context.Context, key string, body []byte) (min
 }
 
 // claim takes a name for a run that no other run has or will have.
-func (r *Reporter) claim(ctx context.Context, tenant schemas.Tenant, period schemas.Period, asOf time.Time) (string, error) {
-	nonce := []byte(fmt.Sprintf("{\"nonce\":%q}\n", rand.Text()))
+func (r *Reporter) claim(ctx context.Context, tenant schemas.Tenant, period schemas.Period, asOf time.Time, parent int64) (string, error) {
+	nonce, err := json.Marshal(claimBody{rand.Text(), parent})
+	if err != nil {
+		return "", err
+	}
 	for attempt := 1; ; attempt++ {
 		run := schemas.RunName(asOf, attempt)
 		mine, err := r.createOnce(ctx, schemas.ClaimName(tenant, period, run), nonce)

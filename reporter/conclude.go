@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/playmeter/playmeter/bucket"
 	"github.com/playmeter/playmeter/schemas"
 )
 
@@ -18,18 +19,13 @@ func (x *run) conclude(ctx context.Context, manifest *schemas.Manifest) error {
 		return err
 	}
 	sum := sha256.Sum256(all)
-	x.commit.Inputs = schemas.InputsName(x.tenant.ID, x.period, hex.EncodeToString(sum[:16]))
-	if x.head == nil || x.head.Inputs != x.commit.Inputs {
-		if _, err := x.r.Buckets.Metering.PutBytes(ctx, x.commit.Inputs, schemas.PackBytes(all)); err != nil {
-			return err
-		}
+	x.commit.Inputs = schemas.InputsName(x.tenant.ID, x.period, hex.EncodeToString(sum[:16]), x.name)
+	if x.head != nil && withoutRun(x.head.Inputs) == withoutRun(x.commit.Inputs) {
+		x.commit.Inputs = x.head.Inputs
+	} else if _, err := x.r.Buckets.Metering.PutBytes(ctx, x.commit.Inputs, schemas.PackBytes(all)); err != nil {
+		return err
 	}
-	x.commit.Current = x.commit.Run
-	if x.past { // what is stored beside the reports stays that of the current run
-		x.commit.Current, x.commit.Statement, x.commit.SessionsKey = x.head.Current, x.head.Statement, x.head.SessionsKey
-		x.commit.Sessions, x.commit.SessionRows = x.head.Sessions, x.head.SessionRows
-		x.result.Note = "stored under runs/; the stable names stay on run " + x.head.Current.Run + ", whose as-of is later"
-	}
+	x.settle()
 	if err := x.r.commit(ctx, &x.commit); err != nil {
 		if errors.Is(err, ErrOvertaken) {
 			x.withdraw(ctx)
@@ -37,12 +33,33 @@ func (x *run) conclude(ctx context.Context, manifest *schemas.Manifest) error {
 		return err
 	}
 	x.result.Run, x.result.State, x.result.Manifest = x.name, manifest.State, manifest
-	x.result.Current = x.commit.Current.Run == x.name
+	x.result.Current, x.result.Restatement = x.commit.Current.Run == x.name, x.restatement
 	if err := x.r.publish(ctx, &x.commit); err != nil {
 		return fmt.Errorf("run %s is committed, but its stable names could not be written; the next run does it: %w", x.name, err)
 	}
 	x.r.tidy(ctx, x.head, &x.commit)
+	x.r.prune(ctx, x.head, &x.commit)
 	return nil
+}
+
+// settle decides what the commit makes current.
+func (x *run) settle() {
+	c := &x.commit
+	c.Current = c.Run
+	if x.head != nil {
+		c.Restated = x.head.Restated
+		c.Kept = slices.Clone(x.head.Kept)
+	}
+	switch {
+	case x.past: // what is stored beside the reports stays that of the current run
+		c.Current, c.Statement, c.SessionsKey, c.Rules, c.Basis = x.head.Current, x.head.Statement, x.head.SessionsKey, x.head.Rules, x.head.Basis
+		c.Sessions, c.SessionRows = x.head.Sessions, x.head.SessionRows
+		x.result.Note = "stored under runs/; the stable names stay on run " + c.Current.Run + ", whose as-of is later"
+	case x.restatement > 0:
+		c.Current, c.Restated = x.head.Current, &c.Run
+		x.result.Note = fmt.Sprintf("restatement %d of a final month; the stable names stay on run %s", x.restatement, c.Current.Run)
+	}
+	c.Kept = keep(append(c.Kept, keptRun(c)), c.Current.Run, x.r.Keep)
 }
 
 // withdraw removes the files of a run that was overtaken: no commit names them.
@@ -61,8 +78,8 @@ func (x *run) withdraw(ctx context.Context) {
 
 // tidy removes what only the commit before needed; what stays by accident is no harm.
 func (r *Reporter) tidy(ctx context.Context, old, now *schemas.Commit) {
-	if old == nil {
-		return
+	if old == nil || old.Current.Run == now.Current.Run && old.Restated == nil && now.Restated != nil {
+		return // the final run keeps what is stored beside it
 	}
 	var stale []string
 	if old.Statement != now.Statement {
@@ -73,8 +90,24 @@ func (r *Reporter) tidy(ctx context.Context, old, now *schemas.Commit) {
 			stale = append(stale, o.Name)
 		}
 	}
-	for _, key := range stale {
-		if err := r.Buckets.Metering.Delete(ctx, key); err != nil {
+	if len(stale) > 0 && old.Restated != nil {
+		final, err := r.findCommit(ctx, RunID{now.Tenant, now.Period, now.Current.Run})
+		if err != nil {
+			r.Log.Warn("superseded objects were not removed", "tenant", now.Tenant, "month", now.Period.String(), "err", err)
+			return
+		}
+		stale = slices.DeleteFunc(stale, func(key string) bool {
+			return key == schemas.StatementName(final.Tenant, final.Period, final.Statement) ||
+				slices.ContainsFunc(final.Sessions, func(o schemas.SessionObject) bool { return o.Name == key })
+		})
+	}
+	r.remove(ctx, r.Buckets.Metering, stale)
+}
+
+// remove deletes objects that nothing needs any more; the next sweep makes up for one that stays.
+func (r *Reporter) remove(ctx context.Context, b *bucket.Bucket, keys []string) {
+	for _, key := range keys {
+		if err := b.Delete(ctx, key); err != nil {
 			r.Log.Warn("a superseded object could not be removed", "object", key, "err", err)
 		}
 	}

@@ -25,6 +25,15 @@ type fold struct {
 type foldPack struct {
 	*pack
 	files []fileUse
+	days  map[schemas.Day]dayUse // of the tenant
+}
+
+// dayUse says what is folded of a pack's rows of a day.
+type dayUse struct {
+	fragments bool // those of any file
+	sums      bool
+	whole     bool // the sums of all files and hours alike
+	summed    bool // the pack has them added up
 }
 
 // fileUse says what of a file is folded.
@@ -63,7 +72,41 @@ func (r *Reporter) newFold(tenant schemas.Tenant, b accounting.Bounds, rules acc
 		}
 		use(in.at, how)
 	}
+	for _, p := range f.packs {
+		p.days = f.daysOf(p)
+	}
 	return f
+}
+
+// daysOf finds out what is folded of each day of a pack: a merged pack holds more than is wanted.
+func (f *fold) daysOf(p *foldPack) map[schemas.Day]dayUse {
+	days := make(map[schemas.Day]dayUse)
+	for i := range p.index.Members {
+		use := p.files[i]
+		last := schemas.Day(-1)
+		for _, h := range p.index.Members[i].Tenants[f.tenant].Hours {
+			day := h.Hour.Day()
+			if day == last {
+				continue
+			}
+			last = day
+			d, ok := days[day]
+			d.fragments = d.fragments || use&useFragments != 0
+			d.sums = d.sums || use&useSums != 0
+			// Hours of the day that the as-of divides differ in where they belong; notCut
+			// leaves out an hour of that day alone.
+			d.whole = (!ok || d.whole) && use&useSums != 0 && use&onlyCut == 0 && !f.bounds.Divides(day)
+			days[day] = d
+		}
+	}
+	for _, b := range p.index.Blocks {
+		if b.Kind == schemas.BlockDays && b.Tenant == f.tenant {
+			d := days[b.Day]
+			d.summed = true
+			days[b.Day] = d
+		}
+	}
+	return days
 }
 
 // wants tells whether a row of a file and hour is folded.
@@ -107,19 +150,27 @@ func (f *fold) run(ctx context.Context, finish *accounting.Finisher, emit func(*
 	return sums.Statement()
 }
 
-// sums folds the sum rows.
+// sums folds the sum rows: those of hours, or those of a whole day where all of it is wanted.
 func (f *fold) sums(ctx context.Context, sums *accounting.Sums) error {
 	var row schemas.SumRow
 	for _, p := range f.packs {
 		for _, b := range p.index.Blocks {
-			if b.Kind != schemas.BlockSums || b.Tenant != f.tenant {
+			if b.Tenant != f.tenant {
+				continue
+			}
+			day := p.days[b.Day]
+			added := day.whole && day.summed
+			switch {
+			case b.Kind == schemas.BlockSums && day.sums && !added:
+			case b.Kind == schemas.BlockDays && added:
+			default:
 				continue
 			}
 			err := eachRow(ctx, p.pack, b, func(encoded []byte) error {
 				if err := schemas.DecodeSumRow(encoded, &row); err != nil {
 					return err
 				}
-				if f.wants(p, row.File, row.Hour, useSums) {
+				if added || f.wants(p, row.File, row.Hour, useSums) {
 					sums.Add(&row)
 				}
 				return nil
@@ -157,37 +208,44 @@ const mergeWidth = 64
 // fragments merges the fragments that matter and visits them in order. More
 // runs than mergeWidth are merged in rounds, through encrypted temporary files.
 func (f *fold) fragments(ctx context.Context, visit func(*schemas.Fragment) error) error {
-	var runs []opener
+	var runs []runSource
+	defer func() { closeSpools(runs) }()
 	for _, p := range f.packs {
 		for _, b := range p.index.Blocks {
-			if b.Kind == schemas.BlockFragments && b.Tenant == f.tenant && f.bounds.WantsFragments(b.Day, b.Records) {
-				runs = append(runs, func() (*fragmentRun, error) { return f.openBlock(ctx, p, b) })
+			if b.Kind == schemas.BlockFragments && b.Tenant == f.tenant && f.bounds.WantsFragments(b.Day, b.Records) && p.days[b.Day].fragments {
+				runs = append(runs, runSource{open: func() (*fragmentRun, error) { return f.openBlock(ctx, p, b) }})
 			}
 		}
 	}
-	var spools []*crypto.Spool
-	defer func() {
-		for _, s := range spools {
-			s.Close()
-		}
-	}()
 	for len(runs) > mergeWidth {
-		spool, err := f.mergeToSpool(ctx, runs[:mergeWidth])
+		n := min(mergeWidth, len(runs)-mergeWidth+1)
+		spool, err := f.mergeToSpool(ctx, runs[:n])
 		if err != nil {
 			return err
 		}
-		spools = append(spools, spool)
-		runs = append(runs[mergeWidth:], func() (*fragmentRun, error) { return openSpool(spool) })
+		closeSpools(runs[:n])
+		runs = append(runs[n:], runSource{spool: spool, open: func() (*fragmentRun, error) { return openSpool(spool) }})
 	}
 	return mergeRuns(ctx, runs, visit)
 }
 
-// opener opens a run of fragments when its turn has come.
-type opener func() (*fragmentRun, error)
+// runSource opens a run of fragments when its turn has come.
+type runSource struct {
+	open  func() (*fragmentRun, error)
+	spool *crypto.Spool // nil: a block of a pack
+}
+
+func closeSpools(runs []runSource) {
+	for _, r := range runs {
+		if r.spool != nil {
+			r.spool.Close()
+		}
+	}
+}
 
 // fragmentRun is a sorted run of fragments.
 type fragmentRun struct {
-	rows *schemas.RowReader
+	rows accounting.RowStream
 	want func(*schemas.Fragment) bool // nil: all
 }
 
@@ -223,10 +281,10 @@ func openSpool(s *crypto.Spool) (*fragmentRun, error) {
 	return &fragmentRun{rows: rows}, nil
 }
 
-func mergeRuns(ctx context.Context, open []opener, visit func(*schemas.Fragment) error) error {
+func mergeRuns(ctx context.Context, open []runSource, visit func(*schemas.Fragment) error) error {
 	runs := make([]accounting.FragmentReader, 0, len(open))
 	for _, o := range open {
-		run, err := o()
+		run, err := o.open()
 		if err != nil {
 			return err
 		}
@@ -242,7 +300,7 @@ func mergeRuns(ctx context.Context, open []opener, visit func(*schemas.Fragment)
 	})
 }
 
-func (f *fold) mergeToSpool(ctx context.Context, runs []opener) (*crypto.Spool, error) {
+func (f *fold) mergeToSpool(ctx context.Context, runs []runSource) (*crypto.Spool, error) {
 	spool, err := crypto.NewSpool(f.r.Temp)
 	if err != nil {
 		return nil, err

@@ -129,6 +129,15 @@ func inputsDigest(inputs []input) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
+// filesDigest names the usage objects among the inputs, whatever was counted of them.
+func filesDigest(inputs []input) string {
+	h := sha256.New()
+	for _, in := range inputs {
+		fmt.Fprintf(h, "%d:%s%d:%s%t\n", len(in.Key), in.Key, len(in.ETag), in.ETag, in.Before)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
 // inputLines writes the list of inputs, one JSON object a line; of the period
 // only, or with those before it.
 func inputLines(inputs []input, before bool) ([]byte, error) {

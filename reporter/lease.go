@@ -19,12 +19,14 @@ const leaseTime = 20 * time.Second
 // ErrBusy tells that another process is making the same tenant's reports of the same month.
 var ErrBusy = errors.New("another run of this tenant and month is under way")
 
+// errTaken tells that another process holds a lease.
+var errTaken = errors.New("another process is at it")
+
 // lease saves double work; it fences nothing, the commit does. Leases are
-// numbered objects: the highest holds until it is stale or removed.
+// numbered objects of a folder: the highest holds until it is stale or removed.
 type lease struct {
 	r      *Reporter
-	tenant schemas.Tenant
-	period schemas.Period
+	folder string
 	number int64
 	stop   context.CancelFunc
 	done   chan struct{}
@@ -35,9 +37,18 @@ type leaseBody struct {
 	Since  string `json:"since"`
 }
 
-// acquire takes the lease, or returns ErrBusy.
+// acquire takes the lease of a tenant's period, or returns ErrBusy.
 func (r *Reporter) acquire(ctx context.Context, tenant schemas.Tenant, period schemas.Period) (*lease, error) {
-	last, modified, err := r.highest(ctx, schemas.LeaseFolder(tenant, period))
+	l, err := r.lease(ctx, schemas.LeaseFolder(tenant, period))
+	if errors.Is(err, errTaken) {
+		return nil, fmt.Errorf("%s %s: %w", tenant, period, ErrBusy)
+	}
+	return l, err
+}
+
+// lease takes the lease of a folder, or returns errTaken.
+func (r *Reporter) lease(ctx context.Context, folder string) (*lease, error) {
+	last, modified, err := r.highest(ctx, folder)
 	if err != nil {
 		return nil, err
 	}
@@ -47,10 +58,10 @@ func (r *Reporter) acquire(ctx context.Context, tenant schemas.Tenant, period sc
 			return nil, err
 		}
 		if now.Sub(modified) < leaseTime {
-			return nil, fmt.Errorf("%s %s: %w", tenant, period, ErrBusy)
+			return nil, errTaken
 		}
 	}
-	l := &lease{r: r, tenant: tenant, period: period, number: last, done: make(chan struct{})}
+	l := &lease{r: r, folder: folder, number: last, done: make(chan struct{})}
 	if err := l.write(ctx); err != nil {
 		return nil, err
 	}
@@ -67,12 +78,12 @@ func (l *lease) write(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	mine, err := l.r.createOnce(ctx, schemas.LeaseName(l.tenant, l.period, l.number+1), body)
+	mine, err := l.r.createOnce(ctx, schemas.LeaseName(l.folder, l.number+1), body)
 	if err != nil {
 		return err
 	}
 	if !mine {
-		return fmt.Errorf("%s %s: %w", l.tenant, l.period, ErrBusy)
+		return errTaken
 	}
 	l.number++
 	return nil
@@ -90,7 +101,7 @@ func (l *lease) renew(ctx context.Context) {
 		case <-tick.C:
 			old := l.number
 			if l.write(ctx) == nil {
-				_ = l.r.Buckets.Metering.Delete(ctx, schemas.LeaseName(l.tenant, l.period, old))
+				_ = l.r.Buckets.Metering.Delete(ctx, schemas.LeaseName(l.folder, old))
 			}
 		}
 	}
@@ -102,8 +113,8 @@ func (l *lease) release() {
 	<-l.done
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	if err := l.r.Buckets.Metering.Delete(ctx, schemas.LeaseName(l.tenant, l.period, l.number)); err != nil {
-		l.r.Log.Warn("a lease could not be removed; it lapses by itself", "tenant", l.tenant, "month", l.period.String(), "err", err)
+	if err := l.r.Buckets.Metering.Delete(ctx, schemas.LeaseName(l.folder, l.number)); err != nil {
+		l.r.Log.Warn("a lease could not be removed; it lapses by itself", "object", l.folder, "err", err)
 	}
 }
 

@@ -66,7 +66,7 @@ func newSite(t testing.TB, tenants ...Tenant) *site {
 	}
 	prefix := fmt.Sprintf("site%d-", sites.Add(1))
 	b := func(name string) *bucket.Bucket { return testStore.Bucket(prefix + name) }
-	r := &Reporter{Store: testStore, Agents: agents, Grace: 72 * time.Hour, Version: "test", Temp: t.TempDir(), Workers: 2, Now: time.Now,
+	r := &Reporter{Store: testStore, Agents: agents, Grace: 72 * time.Hour, Keep: Keep{24, 35}, Restate: Restate{24 * time.Hour, 9600 * time.Hour}, Version: "test", Temp: t.TempDir(), Workers: 2, Now: time.Now,
 		Log:     slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelWarn})),
 		Buckets: Buckets{Usage: b("usage"), Catalog: b("catalog"), Metering: b("metering"), Reporting: b("reporting")}}
 	s := &site{Reporter: r, t: t, identity: ids, to: to}

@@ -36,7 +36,12 @@ type run struct {
 	statement *accounting.Statement
 	sorted    *sorter // nil: the sessions are those of the head
 	past      bool    // the as-of lies before that of the current run: readers keep that one
-	warnings  []string
+	final     bool    // the month is final: what has changed since makes a restatement
+
+	restatement int // number of the one that is made; 0: none
+	diff        *schemas.ManifestReport
+	rulesBefore string // digest, where other rules are taken now
+	warnings    []string
 }
 
 // rulesOf are the rules of a period: those of its first run, else the configured ones.
@@ -59,6 +64,11 @@ func (x *run) make(ctx context.Context) error {
 	if err := x.collect(ctx); err != nil {
 		return err
 	}
+	if x.final {
+		if due, err := x.restatementDue(ctx); err != nil || !due {
+			return err
+		}
+	}
 	close, err := x.r.cutHour(ctx, x.tenant.ID, x.bounds, x.inputs)
 	if err != nil {
 		return err
@@ -72,12 +82,20 @@ func (x *run) make(ctx context.Context) error {
 			x.sorted.close()
 		}
 	}()
-	if x.name, err = x.r.claim(ctx, x.tenant.ID, x.period, x.plan.asOf); err != nil {
+	if x.name, err = x.r.claim(ctx, x.tenant.ID, x.period, x.plan.asOf, x.commit.Parent); err != nil {
 		return err
 	}
 	reports, err := x.writeReports(ctx)
 	if err != nil {
 		return err
+	}
+	if x.restatement > 0 {
+		if x.changesNothing(reports) {
+			return x.leaveFinal(ctx)
+		}
+		if err := x.writeDiff(ctx); err != nil {
+			return err
+		}
 	}
 	manifest, err := x.writeManifest(ctx, reports)
 	if err != nil {
@@ -99,12 +117,18 @@ func (x *run) begin(ctx context.Context) error {
 		}
 		x.past = head.Current.AsOf > x.plan.asOf.Format(time.RFC3339)
 	}
-	tallied := x.rules.Idle
-	if x.rules, err = rulesOf(head, x.rules); err != nil {
+	fixed, err := rulesOf(head, x.rules)
+	if err != nil {
 		return err
 	}
-	if x.rules.Idle != tallied {
+	switch {
+	case x.plan.currentRules && head != nil && fixed.Digest() != x.rules.Digest():
+		x.rulesBefore = fixed.Digest()
+	case x.plan.currentRules:
+	case x.rules.Idle != fixed.Idle:
 		return fmt.Errorf("another run has just fixed other idle times for this month: %w", ErrOvertaken)
+	default:
+		x.rules = fixed
 	}
 	for _, report := range schemas.Reports {
 		if len(x.tenant.Recipients[report]) == 0 {
@@ -120,10 +144,7 @@ func (x *run) begin(ctx context.Context) error {
 	if !x.plan.asOf.After(x.period.Start()) {
 		return fmt.Errorf("the as-of %s is not after the month's start", x.plan.asOf.Format(time.RFC3339))
 	}
-	if head != nil && head.Current.State == StateFinal && x.plan.asOf.Format(time.RFC3339) >= head.Current.AsOf {
-		x.result.Run, x.result.State, x.result.Current = head.Current.Run, StateFinal, true
-		x.result.Note = "the month is final since run " + head.Current.Run + "; its reports stay as they are"
-	}
+	x.final = head != nil && head.Current.State == StateFinal && !x.past
 	return nil
 }
 
@@ -145,7 +166,8 @@ func (x *run) collect(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	x.commit = schemas.Commit{Tenant: x.tenant.ID, Period: x.period, Rules: rules}
+	x.commit = schemas.Commit{Tenant: x.tenant.ID, Period: x.period, Rules: rules, Basis: schemas.Basis{Files: filesDigest(x.inputs),
+		Snapshots: x.catalog.listed, Catalog: x.catalog.digest, Rules: x.rules.Digest(), Fold: foldVersion}}
 	if x.head != nil {
 		x.commit.Parent = x.head.Number
 	}
@@ -163,7 +185,7 @@ func (x *run) findInputs(ctx context.Context, prior []schemas.Input) error {
 		if perr != nil {
 			return perr
 		}
-		x.plan = again
+		again.currentRules, x.plan = x.plan.currentRules, again
 		inputs, other, err = x.plan.inputs(x.tenant.ID, x.bounds, prior)
 	}
 	if err != nil {
@@ -214,7 +236,7 @@ func (x *run) priorInputs(ctx context.Context) ([]schemas.Input, error) {
 // fold makes statement and sessions, or takes them over from the run before
 // where nothing that they depend on has changed.
 func (x *run) fold(ctx context.Context) error {
-	if x.head != nil && x.head.SessionsKey == x.commit.SessionsKey && x.sessionsStand(ctx) {
+	if x.head != nil && x.restatement == 0 && x.head.SessionsKey == x.commit.SessionsKey && x.sessionsStand(ctx) {
 		if s, err := x.r.readStatement(ctx, x.head); err == nil {
 			x.statement = s
 			x.commit.Sessions, x.commit.SessionRows = x.head.Sessions, x.head.SessionRows
@@ -249,7 +271,7 @@ func (x *run) sessionsStand(ctx context.Context) bool {
 
 func (x *run) job(report schemas.Report) reportJob {
 	j := reportJob{report: report, folder: schemas.ReportFolder(x.tenant.ID, x.period), run: x.name, tenant: x.tenant}
-	if x.head != nil {
+	if x.head != nil && x.restatement == 0 { // a restatement is whole by itself
 		j.previous = x.head.Current.Report(report)
 	}
 	return j
@@ -324,10 +346,10 @@ func (x *run) writeSessions(ctx context.Context) (*schemas.ManifestReport, error
 }
 
 func (x *run) streamSessions(ctx context.Context, out io.Writer) error {
-	days := &dayStore{r: x.r, ctx: ctx, tenant: x.tenant.ID, period: x.period, known: make(map[string]bool), day: -1}
+	days := &dayStore{r: x.r, ctx: ctx, tenant: x.tenant.ID, period: x.period, run: x.name, known: make(map[string]string), day: -1}
 	if x.head != nil {
 		for _, o := range x.head.Sessions {
-			days.known[o.Name] = true
+			days.known[withoutRun(o.Name)] = o.Name
 		}
 	}
 	csv := schemas.SessionWriter{Guard: x.rules.CSVGuard}

@@ -38,7 +38,8 @@ func (x *run) writeManifest(ctx context.Context, reports []schemas.ManifestRepor
 	if err := x.r.putManifest(ctx, folder, body, sig); err != nil {
 		return nil, err
 	}
-	x.commit.Run = schemas.RunRef{Run: x.name, AsOf: m.AsOf, State: m.State, Reports: reports, Manifest: digestOfBytes(body)}
+	x.commit.Run = schemas.RunRef{Run: x.name, AsOf: m.AsOf, State: m.State, Reports: reports, Manifest: digestOfBytes(body),
+		Restatement: x.restatement, Diff: x.diff}
 	return m, nil
 }
 
@@ -86,6 +87,11 @@ func (x *run) manifest(reports []schemas.ManifestReport, list []byte) *schemas.M
 		Enrichment: schemas.Enrichment{Catalog: x.catalog.names, Geo: x.r.Geo.Name(), UserAgents: x.r.Agents.Digest()},
 		Rules:      schemas.Rules{RawMessage: x.commit.Rules, Digest: x.rules.Digest()},
 		Warnings:   append(x.warnings, x.catalog.warnings...), Reports: reports, UnrecognisedFormats: x.statement.Formats}
+	if x.restatement > 0 {
+		stands := x.head.Stands()
+		m.Restatement, m.Diff, m.Restates = x.restatement, x.diff, &schemas.Previous{Run: stands.Run, SHA256: stands.Manifest.SHA256}
+	}
+	m.RulesBefore = x.rulesBefore
 	m.Complete = m.SetAside == 0
 	for _, n := range m.Nodes {
 		m.Complete = m.Complete && n.Missing == 0

@@ -17,7 +17,7 @@ import (
 // otherProcess is a second process on the same buckets.
 func (s *site) otherProcess() *Reporter {
 	o := s.Reporter
-	return &Reporter{Store: o.Store, Buckets: o.Buckets, Tenants: append([]Tenant(nil), o.Tenants...), Agents: o.Agents, Grace: o.Grace,
+	return &Reporter{Store: o.Store, Buckets: o.Buckets, Tenants: append([]Tenant(nil), o.Tenants...), Agents: o.Agents, Grace: o.Grace, Keep: o.Keep, Restate: o.Restate, Signer: o.Signer, Signers: o.Signers,
 		Version: o.Version, Temp: s.t.TempDir(), Workers: 1, Log: o.Log, Now: o.Now}
 }
 

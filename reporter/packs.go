@@ -1,6 +1,7 @@
 package reporter
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -11,9 +12,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/playmeter/playmeter/accounting"
 	"github.com/playmeter/playmeter/bucket"
 	"github.com/playmeter/playmeter/crypto"
 	"github.com/playmeter/playmeter/schemas"
@@ -23,9 +27,17 @@ import (
 // in a spool.
 type pack struct {
 	key   string
+	etag  string
+	size  int64 // bytes, where it is stored
 	index *schemas.PackIndex
 	read  func(ctx context.Context, off, n int64) ([]byte, error)
+
+	unfit atomic.Bool // a block of it is damaged: it is not merged
 }
+
+// errSwept tells that a pack was removed after it was found: it was merged into another, and a run
+// that begins now finds that one.
+var errSwept = errors.New("a pack was merged into another and removed while it was in use: run once more")
 
 // location is where a tally is.
 type location struct {
@@ -37,17 +49,33 @@ func (l location) info() *schemas.Member { return &l.pack.index.Members[l.member
 
 // shelf is what is known of the stored packs.
 type shelf struct {
-	mu     sync.Mutex
-	packs  map[string]*pack
-	byName map[schemas.TallyName]location
+	mu       sync.Mutex
+	packs    map[string]*pack
+	byName   map[schemas.TallyName]location
+	serves   map[*pack]int        // how many tallies a pack serves
+	modified map[string]time.Time // of the packs that were listed, by the store's clock
 }
 
-// loadShelf lists the packs and reads the indexes of those that were not read before.
+func newShelf() *shelf {
+	return &shelf{packs: make(map[string]*pack), byName: make(map[schemas.TallyName]location), serves: make(map[*pack]int), modified: make(map[string]time.Time)}
+}
+
+// loadShelf lists the packs and reads the indexes of those that were not read before. Where
+// one is removed meanwhile, what it was merged into may have been listed too early: all are listed again.
 func (r *Reporter) loadShelf(ctx context.Context) (*shelf, error) {
+	for try := 0; ; try++ {
+		s, err := r.listPacks(ctx)
+		if err == nil || try == 3 || !errors.Is(err, bucket.ErrNotExist) {
+			return s, err
+		}
+	}
+}
+
+func (r *Reporter) listPacks(ctx context.Context) (*shelf, error) {
 	r.shelfMu.Lock()
 	known := r.shelf
 	r.shelfMu.Unlock()
-	s := &shelf{packs: make(map[string]*pack), byName: make(map[schemas.TallyName]location)}
+	s := newShelf()
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(8)
 	for info, err := range r.Buckets.Metering.List(ctx, schemas.PrefixPacks, "") {
@@ -57,7 +85,8 @@ func (r *Reporter) loadShelf(ctx context.Context) (*shelf, error) {
 		if !strings.HasSuffix(info.Key, ".pack") {
 			continue
 		}
-		if p := known.pack(info.Key); p != nil {
+		s.listed(info)
+		if p := known.pack(info.Key); p != nil && p.etag == info.ETag {
 			s.add(p)
 			continue
 		}
@@ -94,18 +123,48 @@ func (s *shelf) pack(key string) *pack {
 	return s.packs[key]
 }
 
-// add shelves a pack. Of two packs that hold one tally the first by name serves, so that the
-// choice does not hang on the order of loading.
+// listed notes what the store says of a pack.
+func (s *shelf) listed(info bucket.Info) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.modified[info.Key] = info.Modified
+}
+
+// add shelves a pack. Of two packs that hold one tally the one that was merged more often serves, then
+// the first by name (accounting.Serves): the choice does not hang on the order of loading.
 func (s *shelf) add(p *pack) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.packs[p.key] != nil {
+		return // the same bytes
+	}
 	s.packs[p.key] = p
 	for i := range p.index.Members {
 		name := p.index.Members[i].Tally
-		if old, ok := s.byName[name]; name != "" && (!ok || p.key < old.pack.key) {
-			s.byName[name] = location{p, uint32(i)}
+		old, ok := s.byName[name]
+		if name == "" || ok && !before(p, old.pack) {
+			continue
 		}
+		if ok {
+			s.serves[old.pack]--
+		}
+		s.serves[p]++
+		s.byName[name] = location{p, uint32(i)}
 	}
+}
+
+// before tells whether of two packs with one tally a serves.
+func before(a, b *pack) bool {
+	return accounting.Serves(a.key, a.index.Level, b.key, b.index.Level)
+}
+
+// forget takes a pack off that serves no tally.
+func (s *shelf) forget(p *pack) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.packs, p.key)
+	delete(s.serves, p)
+	delete(s.modified, p.key)
 }
 
 func (s *shelf) find(name schemas.TallyName) (location, bool) {
@@ -115,9 +174,14 @@ func (s *shelf) find(name schemas.TallyName) (location, bool) {
 	return l, ok
 }
 
+func (s *shelf) has(name schemas.TallyName) bool {
+	_, ok := s.find(name)
+	return ok
+}
+
 // openPack reads the index of a stored pack.
 func (r *Reporter) openPack(ctx context.Context, info bucket.Info) (*pack, error) {
-	p := &pack{key: info.Key, read: func(ctx context.Context, off, n int64) ([]byte, error) {
+	p := &pack{key: info.Key, etag: info.ETag, size: info.Size, read: func(ctx context.Context, off, n int64) ([]byte, error) {
 		return r.Buckets.Metering.GetRange(ctx, info.Key, info.ETag, off, n)
 	}}
 	need := min(info.Size, schemas.PackTail)
@@ -138,8 +202,28 @@ func (r *Reporter) openPack(ctx context.Context, info bucket.Info) (*pack, error
 
 // rows opens a block. What it yields was compared with the block's digest once io.EOF is
 // reached.
-func (p *pack) rows(ctx context.Context, b schemas.Block) (*schemas.RowReader, error) {
-	return schemas.NewRowReader(&blockReader{ctx: ctx, pack: p, block: b, sum: sha256.New()})
+func (p *pack) rows(ctx context.Context, b schemas.Block) (*blockRows, error) {
+	from := &blockReader{ctx: ctx, pack: p, block: b, sum: sha256.New()}
+	rows, err := schemas.NewRowReader(from)
+	if err != nil {
+		return nil, from.cause(err)
+	}
+	return &blockRows{rows, from}, nil
+}
+
+// blockRows is the rows of a block.
+type blockRows struct {
+	*schemas.RowReader
+	from *blockReader
+}
+
+// Next returns the next row; io.EOF ends the block.
+func (r *blockRows) Next() ([]byte, error) {
+	row, err := r.RowReader.Next()
+	if err != nil && err != io.EOF {
+		return nil, r.from.cause(err)
+	}
+	return row, err
 }
 
 // piece is how much of a block is fetched at once.
@@ -153,6 +237,7 @@ type blockReader struct {
 	at    int64
 	have  []byte
 	sum   hash.Hash
+	err   error // that ended it before its end
 }
 
 func (r *blockReader) Read(b []byte) (int, error) {
@@ -160,13 +245,16 @@ func (r *blockReader) Read(b []byte) (int, error) {
 		n := min(piece, r.block.Length-r.at)
 		if n == 0 {
 			if hex.EncodeToString(r.sum.Sum(nil)) != r.block.SHA256 {
-				return 0, fmt.Errorf("pack %s: %w: block at %d is not what was written", r.pack.key, schemas.ErrDamaged, r.block.Offset)
+				r.err = fmt.Errorf("pack %s: %w: block at %d is not what was written", r.pack.key, schemas.ErrDamaged, r.block.Offset)
+				return 0, r.err
 			}
 			return 0, io.EOF
 		}
-		var err error
-		if r.have, err = r.pack.read(r.ctx, r.block.Offset+r.at, n); err != nil {
-			return 0, err
+		if r.have, r.err = r.pack.read(r.ctx, r.block.Offset+r.at, n); r.err != nil {
+			if errors.Is(r.err, bucket.ErrNotExist) {
+				r.err = fmt.Errorf("read pack %s: %w", r.pack.key, errSwept)
+			}
+			return 0, r.err
 		}
 		r.at += n
 		r.sum.Write(r.have)
@@ -174,6 +262,15 @@ func (r *blockReader) Read(b []byte) (int, error) {
 	n := copy(b, r.have)
 	r.have = r.have[n:]
 	return n, nil
+}
+
+// cause is why rows could not be read: what the reader met, for a connection that broke is no damage;
+// else err.
+func (r *blockReader) cause(err error) error {
+	if r.err != nil {
+		return r.err
+	}
+	return fmt.Errorf("pack %s, block at %d: %w", r.pack.key, r.block.Offset, err)
 }
 
 // packOutput is a pack while it is written: a spool, and the digest that names it.
@@ -202,27 +299,46 @@ func (r *Reporter) storePack(ctx context.Context, o *packOutput, index *schemas.
 	if err != nil {
 		return err
 	}
-	s.add(&pack{key: key, index: index, read: func(ctx context.Context, off, n int64) ([]byte, error) {
+	s.add(&pack{key: key, etag: info.ETag, size: o.spool.Size(), index: index, read: func(ctx context.Context, off, n int64) ([]byte, error) {
 		return r.Buckets.Metering.GetRange(ctx, key, info.ETag, off, n)
 	}})
 	return nil
 }
 
-// join adds the packs of another shelf.
-func (s *shelf) join(t *shelf) {
-	for _, p := range t.sorted() {
-		s.add(p)
-	}
-}
-
-// sorted lists the packs by name.
+// sorted lists the packs that serve a tally: those that were merged most often first, then by name.
 func (s *shelf) sorted() []*pack {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out := make([]*pack, 0, len(s.packs))
 	for _, p := range s.packs {
-		out = append(out, p)
+		if s.serves[p] > 0 {
+			out = append(out, p)
+		}
+	}
+	slices.SortFunc(out, func(a, b *pack) int {
+		return cmp.Or(cmp.Compare(b.index.Level, a.index.Level), strings.Compare(a.key, b.key))
+	})
+	return out
+}
+
+// spares lists the packs that serve no tally, by name.
+func (s *shelf) spares() []*pack {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []*pack
+	for _, p := range s.packs {
+		if s.serves[p] <= 0 {
+			out = append(out, p)
+		}
 	}
 	slices.SortFunc(out, func(a, b *pack) int { return strings.Compare(a.key, b.key) })
 	return out
+}
+
+// since is when a listed pack was stored, by the store's clock.
+func (s *shelf) since(p *pack) (at time.Time, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at, ok = s.modified[p.key]
+	return at, ok
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -61,6 +62,13 @@ func (r *Reporter) publishOne(ctx context.Context, c *schemas.Commit) error {
 			return err
 		}
 	}
+	for _, k := range c.Kept {
+		if k.Restatement > 0 {
+			if err := r.publishRestatement(ctx, folder, k); err != nil {
+				return err
+			}
+		}
+	}
 	if signed, err := r.holds(ctx, folder+schemas.SignatureFile, sig); err != nil || current && signed {
 		return err
 	}
@@ -70,9 +78,59 @@ func (r *Reporter) publishOne(ctx context.Context, c *schemas.Commit) error {
 	return r.putManifest(ctx, folder, manifest, sig)
 }
 
+// publishRestatement copies the files of a restatement's run to its number, the manifest last.
+func (r *Reporter) publishRestatement(ctx context.Context, folder string, k schemas.KeptRun) error {
+	from, to := schemas.RunFolder(k.Run), schemas.RestatementFolder(k.Restatement)
+	names := []string{schemas.InputsFile, schemas.SignatureFile, schemas.ManifestFile}
+	for _, o := range k.Objects {
+		names = append([]string{strings.TrimPrefix(o, from)}, names...)
+	}
+	last, err := r.Buckets.Reporting.Stat(ctx, folder+to+schemas.ManifestFile)
+	if err != nil && !errors.Is(err, bucket.ErrNotExist) {
+		return err
+	}
+	if err == nil && last.Size > 0 {
+		return nil // it is written last, and never changes
+	}
+	for _, name := range names {
+		err := r.copyStable(ctx, folder+from+name, folder+to+name, false)
+		if name == schemas.SignatureFile && errors.Is(err, bucket.ErrNotExist) {
+			continue // it was not signed
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // currentManifest is what the stable name of a month's manifest must show, and its signature:
-// those of the commit's current run.
+// those of the commit's current run, which a restatement adds a pointer to.
 func (r *Reporter) currentManifest(ctx context.Context, folder string, c *schemas.Commit) (manifest, sig []byte, err error) {
+	manifest, sig, err = r.runManifest(ctx, folder, c)
+	if err != nil || c.Restated == nil {
+		return manifest, sig, err
+	}
+	var m schemas.Manifest
+	if err := json.Unmarshal(manifest, &m); err != nil {
+		return nil, nil, fmt.Errorf("read the manifest of run %s: %w", c.Current.Run, err)
+	}
+	m.RestatedBy = &schemas.RestatedBy{Restatement: c.Restated.Restatement, Run: c.Restated.Run,
+		Manifest: schemas.RestatementFolder(c.Restated.Restatement) + schemas.ManifestFile, SHA256: c.Restated.Manifest.SHA256}
+	if manifest, err = encodeManifest(&m); err != nil {
+		return nil, nil, err
+	}
+	there, _, err := r.Buckets.Reporting.Get(ctx, folder+schemas.SignatureFile, "", crypto.MaxSignature)
+	if err == nil {
+		if _, err := r.Signers.Verify(manifest, there, crypto.SignerPrincipal, crypto.ManifestNamespace, r.Now()); err == nil {
+			return manifest, there, nil // perhaps by an older key of ours
+		}
+	}
+	sig, err = r.sign(manifest)
+	return manifest, sig, err
+}
+
+// runManifest is the manifest of a commit's current run, and its signature.
+func (r *Reporter) runManifest(ctx context.Context, folder string, c *schemas.Commit) (manifest, sig []byte, err error) {
 	run := folder + schemas.RunFolder(c.Current.Run)
 	manifest, _, err = r.Buckets.Reporting.Get(ctx, run+schemas.ManifestFile, "", maxSmall)
 	if err != nil {

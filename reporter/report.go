@@ -182,7 +182,7 @@ type reportJob struct {
 // openReport begins a report of a run.
 func (r *Reporter) openReport(ctx context.Context, j reportJob) (*sink, error) {
 	key := j.folder + schemas.RunFolder(j.run) + schemas.ReportFile(j.report, j.tenant.Compression)
-	s, err := r.newSink(ctx, key, j.tenant.Compression, j.tenant.Recipients[j.report])
+	s, err := r.newSink(ctx, key, j.tenant.Compression, j.tenant.recipients(j.report))
 	if err != nil {
 		return nil, fmt.Errorf("write %s: %w", key, err)
 	}
@@ -198,7 +198,7 @@ func (r *Reporter) closeReport(ctx context.Context, s *sink, j reportJob, column
 	}
 	file := schemas.ReportFile(j.report, j.tenant.Compression)
 	m := schemas.ManifestReport{Report: j.report, Object: schemas.RunFolder(j.run) + file, Rows: rows, Columns: columns,
-		Plaintext: s.plain.digest(), Sealed: s.sealed.digest(), Recipients: fingerprints(j.tenant.Recipients[j.report])}
+		Plaintext: s.plain.digest(), Sealed: s.sealed.digest(), Recipients: fingerprints(j.tenant.recipients(j.report))}
 	if p := j.previous; p != nil && p.Plaintext == m.Plaintext && r.stands(ctx, j.folder, p, j.tenant) {
 		s.abandon(errUnchanged)
 		return *p, nil
@@ -225,7 +225,7 @@ func (r *Reporter) stands(ctx context.Context, folder string, p *schemas.Manifes
 // wants it now.
 func sameSeal(p *schemas.ManifestReport, t *Tenant) bool {
 	c, err := schemas.CompressionOf(p.Object)
-	return err == nil && c == t.Compression && slices.Equal(p.Recipients, fingerprints(t.Recipients[p.Report]))
+	return err == nil && c == t.Compression && slices.Equal(p.Recipients, fingerprints(t.recipients(p.Report)))
 }
 
 func fingerprints(to []crypto.Recipient) []string {

@@ -25,6 +25,14 @@ type Tenant struct {
 	Rules accounting.Rules
 }
 
+// recipients are those who may open a report; a diff of usage says what usage does.
+func (t *Tenant) recipients(report schemas.Report) []crypto.Recipient {
+	if report == schemas.ReportDiff {
+		report = schemas.ReportUsage
+	}
+	return t.Recipients[report]
+}
+
 // Buckets are the four buckets of an installation.
 type Buckets struct {
 	Usage, Catalog, Metering, Reporting *bucket.Bucket
@@ -38,7 +46,9 @@ type Reporter struct {
 	Tenants []Tenant
 	Agents  *enrichment.UserAgents
 	Geo     *enrichment.Geo
-	Grace   time.Duration  // how long a month stays open after its end
+	Grace   time.Duration // how long a month stays open after its end
+	Keep    Keep
+	Restate Restate
 	Version string         // of the software
 	Temp    string         // folder for temporary files, which are encrypted
 	Workers int            // files tallied at once
@@ -63,8 +73,27 @@ type Reporter struct {
 	shelfMu sync.Mutex
 	shelf   *shelf // as it was loaded last: packs do not change under their names
 
+	planMu sync.Mutex
+	seen   *plan            // of the newest run
+	same   map[RunID]string // of runs that stand: the basis that is known to give the same
+
+	commitMu sync.Mutex
+	commits  map[string]*schemas.Commit // the newest of each month, by key
+
 	ledgerMu sync.Mutex
 	ledgers  map[schemas.Day]*knownLedger // as they were loaded or made last
+}
+
+// Keep is how many old runs of a month keep their reports (SPEC 7); finals and restatements always do.
+type Keep struct {
+	Runs  int // the last so many
+	Daily int // and the last of each of the last so many days
+}
+
+// Restate bounds the restatements of final months (SPEC 6).
+type Restate struct {
+	Every time.Duration // at most one of a tenant in this time
+	Until time.Duration // none later than this after the month's end
 }
 
 // Progress is how far a stage of a run is.

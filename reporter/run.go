@@ -20,6 +20,8 @@ type RunOptions struct {
 	Period  schemas.Period   // zero: the month of the as-of
 	Tenants []schemas.Tenant // none: all that are configured
 	AsOf    time.Time        // zero: now
+	// CurrentRules takes the configured rules in the place of those that the month's first run fixed.
+	CurrentRules bool
 }
 
 // Result is what a run came to.
@@ -32,18 +34,20 @@ type Result struct {
 
 // TenantResult is one tenant's part of it.
 type TenantResult struct {
-	Tenant   schemas.Tenant    `json:"tenant"`
-	Period   schemas.Period    `json:"period"`
-	Run      string            `json:"run,omitempty"`
-	State    string            `json:"state,omitempty"`
-	Folder   string            `json:"folder,omitempty"`
-	Manifest *schemas.Manifest `json:"manifest,omitempty"`
-	Current  bool              `json:"current"`             // the stable names show it
-	Missing  []schemas.Report  `json:"missing,omitempty"`   // reports without recipients
-	Aside    []Aside           `json:"set_aside,omitempty"` // catalog snapshots
-	Note     string            `json:"note,omitempty"`
-	Err      error             `json:"-"`
-	Error    string            `json:"error,omitempty"`
+	Tenant schemas.Tenant `json:"tenant"`
+	Period schemas.Period `json:"period"`
+	Run    string         `json:"run,omitempty"`
+	State  string         `json:"state,omitempty"`
+	// Restatement is the number of the restatement that was made; 0: none.
+	Restatement int               `json:"restatement,omitempty"`
+	Folder      string            `json:"folder,omitempty"`
+	Manifest    *schemas.Manifest `json:"manifest,omitempty"`
+	Current     bool              `json:"current"`             // the stable names show it
+	Missing     []schemas.Report  `json:"missing,omitempty"`   // reports without recipients
+	Aside       []Aside           `json:"set_aside,omitempty"` // catalog snapshots
+	Note        string            `json:"note,omitempty"`
+	Err         error             `json:"-"`
+	Error       string            `json:"error,omitempty"`
 }
 
 // Rejected is how many rows were rejected.
@@ -77,7 +81,8 @@ type plan struct {
 	asides []Aside
 	asOf   time.Time
 
-	withdrawals withdrawals
+	withdrawals  withdrawals
+	currentRules bool
 
 	counted int // files tallied for it
 }
@@ -98,10 +103,26 @@ func (r *Reporter) Run(ctx context.Context, o RunOptions) (*Result, error) {
 		return nil, err
 	}
 	rules, failed := r.fixedRules(ctx, tenants, o.Period)
-	p, err := r.makePlan(ctx, o.Period, o.AsOf, rules)
+	inUse := rules
+	if o.CurrentRules {
+		rules = make([]accounting.Rules, len(tenants))
+		for i := range tenants {
+			rules[i] = tenants[i].Rules
+		}
+		inUse = slices.Concat(rules, inUse)
+	}
+	var p *plan
+	err = r.again(func() (err error) {
+		p, err = r.makePlan(ctx, o.Period, o.AsOf, inUse)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
+	p.currentRules = o.CurrentRules
+	r.planMu.Lock()
+	r.seen = p
+	r.planMu.Unlock()
 	result := &Result{Files: len(p.files), Aside: p.asides, Counted: p.counted}
 	result.Tenants = make([]TenantResult, len(tenants))
 	var group errgroup.Group
@@ -112,7 +133,9 @@ func (r *Reporter) Run(ctx context.Context, o RunOptions) (*Result, error) {
 			return nil
 		})
 	}
-	return result, group.Wait()
+	err = group.Wait()
+	r.maintain(ctx, p.shelf)
+	return result, err
 }
 
 // choose finds the tenants asked for.
@@ -231,8 +254,18 @@ func (r *Reporter) runTenant(ctx context.Context, p *plan, t *Tenant, period sch
 	err := failed
 	if err == nil {
 		err = r.leased(ctx, t.ID, period, func() error {
-			run := &run{r: r, plan: p, tenant: t, period: period, rules: rules, result: &result}
-			return run.make(ctx)
+			plan := p
+			return r.again(func() (err error) {
+				if plan == nil { // packs were removed under the first attempt
+					if plan, err = r.makePlan(ctx, period, p.asOf, []accounting.Rules{rules}); err != nil {
+						return err
+					}
+					plan.currentRules = p.currentRules
+				}
+				run := &run{r: r, plan: plan, tenant: t, period: period, rules: rules, result: &result}
+				plan, result.Missing = nil, nil
+				return run.make(ctx)
+			})
 		})
 	}
 	if err != nil {

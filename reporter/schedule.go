@@ -111,18 +111,41 @@ func (r *Reporter) scheduled(ctx context.Context, tenants []schemas.Tenant) {
 		if ctx.Err() != nil {
 			return
 		}
-		result, err := r.Run(ctx, RunOptions{Period: period, Tenants: tenants, AsOf: now})
-		if r.Done != nil && ctx.Err() == nil {
-			r.Done(period, result, err)
+		if open := r.notFinal(ctx, tenants, period); len(open) > 0 {
+			r.runScheduled(ctx, RunOptions{Period: period, Tenants: open, AsOf: now})
 		}
-		switch {
-		case ctx.Err() != nil:
-			r.Log.Info("run abandoned: the daemon stops; the next run makes up for it", "month", period.String())
-		case err != nil:
-			r.Log.Error("scheduled run failed", "month", period.String(), "err", err)
-		default:
-			r.Log.Info("scheduled run done", "month", period.String(), "tenants", len(result.Tenants), "files", result.Files, "counted", result.Counted, "set_aside", len(result.Aside))
+	}
+	for _, period := range r.restatable(ctx, tenants, now) {
+		if ctx.Err() != nil {
+			return
 		}
+		r.runScheduled(ctx, RunOptions{Period: period.Period, Tenants: []schemas.Tenant{period.Tenant}, AsOf: now})
+	}
+}
+
+// notFinal lists the tenants whose month is not final: the others' is restated in its turn.
+func (r *Reporter) notFinal(ctx context.Context, tenants []schemas.Tenant, period schemas.Period) []schemas.Tenant {
+	var open []schemas.Tenant
+	for _, t := range tenants {
+		if head, err := r.head(ctx, t, period); err != nil || head == nil || head.Current.State != StateFinal {
+			open = append(open, t) // what is wrong, its run tells
+		}
+	}
+	return open
+}
+
+func (r *Reporter) runScheduled(ctx context.Context, o RunOptions) {
+	result, err := r.Run(ctx, o)
+	if r.Done != nil && ctx.Err() == nil {
+		r.Done(o.Period, result, err)
+	}
+	switch {
+	case ctx.Err() != nil:
+		r.Log.Info("run abandoned: the daemon stops; the next run makes up for it", "month", o.Period.String())
+	case err != nil:
+		r.Log.Error("scheduled run failed", "month", o.Period.String(), "err", err)
+	default:
+		r.Log.Info("scheduled run done", "month", o.Period.String(), "tenants", len(result.Tenants), "files", result.Files, "counted", result.Counted, "set_aside", len(result.Aside))
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"hash"
+	"strings"
 
 	"github.com/playmeter/playmeter/schemas"
 )
@@ -22,7 +23,8 @@ type dayStore struct {
 	ctx    context.Context
 	tenant schemas.Tenant
 	period schemas.Period
-	known  map[string]bool // names of the commit before
+	run    string
+	known  map[string]string // names of the commit before, by what they begin with
 
 	day     schemas.Day
 	part    int
@@ -56,13 +58,24 @@ func (d *dayStore) add(s *schemas.Session, encoded []byte) error {
 	return nil
 }
 
-// stored tells whether an object of the commit before is still there.
-func (d *dayStore) stored(name string) bool {
-	if !d.known[name] {
-		return false
+// stored finds the object of the commit before that holds the same rows and is still there.
+func (d *dayStore) stored(name string) (string, bool) {
+	old, ok := d.known[withoutRun(name)]
+	if !ok {
+		return "", false
 	}
-	_, err := d.r.Buckets.Metering.Stat(d.ctx, name)
-	return err == nil
+	_, err := d.r.Buckets.Metering.Stat(d.ctx, old)
+	return old, err == nil
+}
+
+// withoutRun is the name of an object of sessions up to the run that wrote it.
+func withoutRun(name string) string {
+	digest := strings.IndexByte(name[strings.LastIndexByte(name, '/')+1:], '-')
+	at := strings.LastIndexByte(name, '/') + 1 + digest + 1
+	if end := strings.IndexByte(name[at:], '-'); digest >= 0 && end >= 0 {
+		return name[:at+end]
+	}
+	return name
 }
 
 // store writes the rows collected so far as an object.
@@ -71,8 +84,10 @@ func (d *dayStore) store() error {
 		return nil
 	}
 	d.part++
-	name := schemas.SessionsName(d.tenant, d.period, d.day, d.part, hex.EncodeToString(d.sum.Sum(nil)[:16]))
-	if !d.stored(name) {
+	name := schemas.SessionsName(d.tenant, d.period, d.day, d.part, hex.EncodeToString(d.sum.Sum(nil)[:16]), d.run)
+	if old, ok := d.stored(name); ok {
+		name = old
+	} else {
 		var file bytes.Buffer
 		w := schemas.NewSessionFileWriter(&file)
 		var s schemas.Session

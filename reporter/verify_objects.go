@@ -38,8 +38,8 @@ func (a *audit) checkRun(ctx context.Context, rec *record) error {
 	if err := a.checkInputs(ctx, rec); err != nil {
 		return err
 	}
-	for i := range rec.m.Reports {
-		if err := a.checkReport(ctx, rec, &rec.m.Reports[i]); err != nil {
+	for _, e := range rec.m.Objects() {
+		if err := a.checkReport(ctx, rec, &e); err != nil {
 			return err
 		}
 	}
@@ -101,7 +101,7 @@ func (a *audit) kept(object string) bool {
 		if !current && rec.m.State != StateFinal && rec.m.Restatement == 0 {
 			continue
 		}
-		if slices.ContainsFunc(rec.m.Reports, func(e schemas.ManifestReport) bool { return e.Object == object }) {
+		if slices.ContainsFunc(rec.m.Objects(), func(e schemas.ManifestReport) bool { return e.Object == object }) {
 			return true
 		}
 	}
@@ -111,7 +111,7 @@ func (a *audit) kept(object string) bool {
 // sum downloads an object once and works out its digests. With an entry of a manifest it is
 // opened as well, where we have the key.
 func (a *audit) sum(ctx context.Context, name string, e *schemas.ManifestReport) (*summed, error) {
-	if s, ok := a.sums[name]; ok {
+	if s, ok := a.sums[name]; ok && (s.bad != nil || s.sealed != (schemas.Digest{})) {
 		return s, nil
 	}
 	s := new(summed)
@@ -389,7 +389,7 @@ func (a *audit) checkRestatements(ctx context.Context) error {
 func (a *audit) checkRestatement(ctx context.Context, rec *record) error {
 	folder := schemas.RestatementFolder(rec.m.Restatement)
 	want := map[string]schemas.Digest{}
-	for _, e := range rec.m.Reports {
+	for _, e := range rec.m.Objects() {
 		want[path.Base(e.Object)] = e.Sealed
 	}
 	want[schemas.ManifestFile], want[schemas.SignatureFile] = digestOfBytes(rec.raw), digestOfBytes(rec.sig)

@@ -34,8 +34,24 @@ type Manifest struct {
 	Warnings []string         `json:"warnings,omitempty"`
 	Reports  []ManifestReport `json:"reports"`
 
+	// Restates is the run that a restatement corrects, and Diff what it changed of usage, sealed as
+	// the usage report is.
+	Restates *Previous       `json:"restates,omitempty"`
+	Diff     *ManifestReport `json:"diff,omitempty"`
+	// RulesBefore is the digest of the rules that held until this run, where it was told to take the
+	// configured ones instead.
+	RulesBefore string `json:"rules_before,omitempty"`
+
 	// RestatedBy is in the copy at the stable name alone: the newest restatement of a final month.
 	RestatedBy *RestatedBy `json:"restated_by,omitempty"`
+}
+
+// Objects are the run's sealed objects: its reports, and what a restatement changed.
+func (m *Manifest) Objects() []ManifestReport {
+	if m.Diff == nil {
+		return m.Reports
+	}
+	return append(m.Reports[:len(m.Reports):len(m.Reports)], *m.Diff)
 }
 
 // RestatedBy points to a restatement of a final month.
@@ -189,6 +205,40 @@ type Commit struct {
 	SessionRows int64           `json:"session_rows"`
 	Rules       json.RawMessage `json:"rules"`     // of the period, fixed by its first run
 	Committed   string          `json:"committed"` // by the clock of who wrote it
+
+	// Restated is the newest restatement of a final month; nil: none.
+	Restated *RunRef `json:"restated,omitempty"`
+	// Basis is what the run that stands was made from: the newest restatement, else the current one.
+	Basis Basis `json:"basis"`
+	// Kept are the runs whose reports are still there, oldest first (SPEC 7).
+	Kept []KeptRun `json:"kept"`
+}
+
+// Basis is what a run was made from, by digests, so that the next can tell what has changed.
+type Basis struct {
+	Files     string `json:"files"`     // keys and ETags of the inputs
+	Snapshots string `json:"snapshots"` // of the catalog that were listed
+	Catalog   string `json:"catalog"`   // snapshots used
+	Rules     string `json:"rules"`
+	Fold      string `json:"fold"` // version of the software's fold
+}
+
+// KeptRun is a run whose reports are still there.
+type KeptRun struct {
+	Run         string   `json:"run"`
+	AsOf        string   `json:"as_of"`
+	State       string   `json:"state"`
+	Restatement int      `json:"restatement,omitempty"`
+	Inputs      string   `json:"inputs"`  // in the metering bucket
+	Objects     []string `json:"objects"` // sealed, relative to the period's folder
+}
+
+// Stands is the run that holds: the newest restatement, else the current one.
+func (c *Commit) Stands() *RunRef {
+	if c.Restated != nil {
+		return c.Restated
+	}
+	return &c.Current
 }
 
 // RunRef is a run as a commit names it.
@@ -198,6 +248,9 @@ type RunRef struct {
 	State    string           `json:"state"`
 	Manifest Digest           `json:"manifest"`
 	Reports  []ManifestReport `json:"reports"`
+	// Restatement is its number, where it is one, and Diff what it says beside the reports.
+	Restatement int             `json:"restatement,omitempty"`
+	Diff        *ManifestReport `json:"diff,omitempty"`
 }
 
 // Report finds one of the run's reports.

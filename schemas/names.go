@@ -28,12 +28,13 @@ const (
 // folder grows flat.
 func PackName(digest string) string { return PrefixPacks + digest[:2] + "/" + digest + ".pack" }
 
-func monthFolder(prefix string, t Tenant, p Period) string {
+// MonthFolder is what a folder of the metering bucket holds of a tenant's period.
+func MonthFolder(prefix string, t Tenant, p Period) string {
 	return prefix + string(t) + "/" + p.String() + "/"
 }
 
 // CommitFolder holds the commits of a tenant's period.
-func CommitFolder(t Tenant, p Period) string { return monthFolder(PrefixCommits, t, p) }
+func CommitFolder(t Tenant, p Period) string { return MonthFolder(PrefixCommits, t, p) }
 
 // CommitName names commit n; names sort as numbers do.
 func CommitName(t Tenant, p Period, n int64) string {
@@ -51,7 +52,7 @@ func ParseNumber(key string) (int64, bool) {
 }
 
 // LeaseFolder holds the leases of a tenant's period.
-func LeaseFolder(t Tenant, p Period) string { return monthFolder(PrefixLeases, t, p) }
+func LeaseFolder(t Tenant, p Period) string { return MonthFolder(PrefixLeases, t, p) }
 
 // LeasesOfPacks holds the leases under which packs are merged and removed; no tenant has such an id.
 const LeasesOfPacks = PrefixLeases + "_packs/"
@@ -61,7 +62,7 @@ func LeaseName(folder string, n int64) string { return fmt.Sprintf("%s%08d.json"
 
 // ClaimName names what makes a run's name taken.
 func ClaimName(t Tenant, p Period, run string) string {
-	return monthFolder(PrefixClaims, t, p) + run + ".json"
+	return MonthFolder(PrefixClaims, t, p) + run + ".json"
 }
 
 // LedgerFolder holds the ledgers of a day.
@@ -76,20 +77,23 @@ func WithdrawnName(key, etag string) string {
 	return PrefixWithdrawn + hex.EncodeToString(sum[:16]) + ".json"
 }
 
-// InputsName names a list of tallies by its digest.
-func InputsName(t Tenant, p Period, digest string) string {
-	return monthFolder(PrefixInputs, t, p) + digest + ".ndjson.zst"
+// InputsName names a list of tallies by its digest and the run that wrote it.
+func InputsName(t Tenant, p Period, digest, run string) string {
+	return MonthFolder(PrefixInputs, t, p) + digest + "-" + run + ".ndjson.zst"
 }
 
 // StatementName names a folded statement by the digest of what it depends on.
 func StatementName(t Tenant, p Period, digest string) string {
-	return monthFolder(PrefixStatements, t, p) + digest + ".json.zst"
+	return MonthFolder(PrefixStatements, t, p) + digest + ".json.zst"
 }
 
 // SessionsName names a part of the finished sessions that began on a day by the digest
 // of its rows.
-func SessionsName(t Tenant, p Period, day Day, part int, digest string) string {
-	return fmt.Sprintf("%s%s/%04d-%s.parquet", monthFolder(PrefixSessions, t, p), day, part, digest)
+//
+// The name bears the run that wrote it too: what a crashed run left under the same digest may be
+// removed at any time.
+func SessionsName(t Tenant, p Period, day Day, part int, digest, run string) string {
+	return fmt.Sprintf("%s%s/%04d-%s-%s.parquet", MonthFolder(PrefixSessions, t, p), day, part, digest, run)
 }
 
 // Report is one of the two reports.
@@ -100,6 +104,9 @@ const (
 	ReportUsage    Report = "usage"
 	ReportSessions Report = "sessions"
 )
+
+// ReportDiff is what a restatement changed of the usage report.
+const ReportDiff Report = "usage.diff"
 
 // Reports lists them in the order of manifests.
 var Reports = []Report{ReportUsage, ReportSessions}

@@ -40,6 +40,6 @@ func newRoot(a *app) *cobra.Command {
 	root.SetHelpCommandGroupID("more")
 	root.SetCompletionCommandGroupID("more")
 	root.AddCommand(serveCommand(a), runCommand(a), fetchCommand(a), importCommand(a), keygenCommand(a), envCommand(a),
-		statusCommand(a), verifyCommand(a), scheduleCommand(a), demoCommand(a), versionCommand(a), manCommand(a))
+		statusCommand(a), verifyCommand(a), diffCommand(a), explainCommand(a), scheduleCommand(a), demoCommand(a), versionCommand(a), manCommand(a))
 	return root
 }
