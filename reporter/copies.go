@@ -17,18 +17,20 @@ import (
 // reconciling lays the sets of the wanted files side by side, hour by hour, to find the rows that
 // are copies of others and the numbers that the nodes used.
 type reconciling struct {
-	r     *Reporter
-	w     *wanted
-	place map[*pack][]int32 // index of the wanted file of a pack's member; -1: none
-	packs []*pack
-	held  *setWindow
-	chose map[*wantedFile]int // of a locked file: which of its variants; len: the one with nothing left out
+	r *Reporter
+	w *wanted
+	// private: what is found is neither taken from the ledgers nor stored in them
+	private bool
+	place   map[*pack][]int32 // index of the wanted file of a pack's member; -1: none
+	packs   []*pack
+	held    *setWindow
+	chose   map[*wantedFile]int // of a locked file: which of its variants; len: the one with nothing left out
 }
 
 // reconcile finds copies and numbers in the hours from from until until, and notes in every
 // wanted file which rows it leaves out. Hours whose files are those of the last time are not looked at again.
 func (r *Reporter) reconcile(ctx context.Context, w *wanted, s *shelf, from, until schemas.Hour) ([]*schemas.LedgerHour, error) {
-	x := &reconciling{r: r, w: w, place: make(map[*pack][]int32), chose: make(map[*wantedFile]int)}
+	x := &reconciling{r: r, w: w, private: s.private, place: make(map[*pack][]int32), chose: make(map[*wantedFile]int)}
 	for i, f := range w.files {
 		p := f.sets.pack
 		if x.place[p] == nil {
@@ -154,9 +156,11 @@ func (x *reconciling) days(ctx context.Context, days []dayFiles) (all []*schemas
 	known, due := make(map[schemas.Hour]*schemas.LedgerHour), []hourFiles(nil)
 	stale := make(map[schemas.Day]bool)
 	for _, d := range days {
-		stored, err := x.r.knownHours(ctx, d.day)
-		if err != nil {
-			return nil, nil, err
+		var stored map[string]*schemas.LedgerHour
+		if !x.private {
+			if stored, err = x.r.knownHours(ctx, d.day); err != nil {
+				return nil, nil, err
+			}
 		}
 		stale[d.day] = len(stored) == 0
 		for _, h := range d.hours {
@@ -191,7 +195,7 @@ func (x *reconciling) days(ctx context.Context, days []dayFiles) (all []*schemas
 			ledger.Hours = append(ledger.Hours, *known[h.hour])
 			all = append(all, known[h.hour])
 		}
-		if stale[d.day] {
+		if stale[d.day] && !x.private {
 			if err := x.r.storeLedger(ctx, ledger); err != nil {
 				return nil, nil, err
 			}

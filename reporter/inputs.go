@@ -97,11 +97,7 @@ func (r *Reporter) cutHour(ctx context.Context, tenant schemas.Tenant, b account
 
 func (r *Reporter) cutFiles(ctx context.Context, divided []*input, b accounting.Bounds, hour schemas.Hour, out *packOutput) error {
 	builder := accounting.NewPackBuilder(out)
-	p := &pack{key: "as-of", read: func(_ context.Context, off, n int64) ([]byte, error) {
-		data := make([]byte, n)
-		_, err := out.spool.ReadAt(data, off)
-		return data, err
-	}}
+	p := &pack{key: "as-of", read: out.read}
 	opts := accounting.TallyOptions{Idle: b.Idle, Cut: &accounting.Cut{Hour: hour, Before: b.AsOf}, Workers: r.Workers}
 	for _, in := range divided {
 		opts.Excluded, opts.Differing = in.file.excluded, in.file.differing

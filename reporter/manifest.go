@@ -77,14 +77,14 @@ func encodeManifest(m *schemas.Manifest) ([]byte, error) {
 
 func (x *run) manifest(reports []schemas.ManifestReport, list []byte) *schemas.Manifest {
 	sum := sha256.Sum256(list)
-	m := &schemas.Manifest{Schema: schemas.ManifestSchema, Tenant: x.tenant.ID, Period: x.period, State: x.r.State(x.period, x.plan.asOf),
+	m := &schemas.Manifest{Schema: schemas.ManifestSchema, Tenant: x.tenant.ID, TenantName: x.tenant.Name, Period: x.period, State: x.r.State(x.period, x.plan.asOf),
 		AsOf: x.plan.asOf.Format(time.RFC3339), Run: x.name, Software: schemas.Software{Name: "playmeter", Version: x.r.Version},
 		Inputs:     schemas.Inputs{Digest: "sha256:" + hex.EncodeToString(sum[:]), List: schemas.RunFolder(x.name) + schemas.InputsFile},
 		Events:     x.statement.Events,
 		Nodes:      x.nodes(),
 		Withdrawn:  x.withdrawn(),
 		SetAside:   len(x.plan.asides) + len(x.catalog.asides),
-		Enrichment: schemas.Enrichment{Catalog: x.catalog.names, Geo: x.r.Geo.Name(), UserAgents: x.r.Agents.Digest()},
+		Enrichment: schemas.Enrichment{Catalog: x.catalog.names, CatalogDigest: "sha256:" + x.catalog.digest, Geo: x.r.Geo.Name(), UserAgents: x.r.Agents.Digest()},
 		Rules:      schemas.Rules{RawMessage: x.commit.Rules, Digest: x.rules.Digest()},
 		Warnings:   append(x.warnings, x.catalog.warnings...), Reports: reports, UnrecognisedFormats: x.statement.Formats}
 	if x.restatement > 0 {

@@ -54,6 +54,26 @@ type shelf struct {
 	byName   map[schemas.TallyName]location
 	serves   map[*pack]int        // how many tallies a pack serves
 	modified map[string]time.Time // of the packs that were listed, by the store's clock
+
+	// private: packs stay in the spools that they were written to and nothing is stored; see close.
+	private bool
+	spools  []*crypto.Spool
+}
+
+// close removes the packs of a private shelf.
+func (s *shelf) close() {
+	for _, spool := range s.spools {
+		spool.Close()
+	}
+}
+
+// keep shelves a finished pack without storing it.
+func (s *shelf) keep(o *packOutput, index *schemas.PackIndex) {
+	s.mu.Lock()
+	key := fmt.Sprintf("private/%d", len(s.spools))
+	s.spools = append(s.spools, o.spool)
+	s.mu.Unlock()
+	s.add(&pack{key: key, size: o.spool.Size(), index: index, read: o.read})
 }
 
 func newShelf() *shelf {
@@ -290,6 +310,13 @@ func (r *Reporter) newPackOutput() (*packOutput, error) {
 func (o *packOutput) Write(b []byte) (int, error) {
 	o.sum.Write(b)
 	return o.spool.Write(b)
+}
+
+// read reads a part of a pack that is still a spool.
+func (o *packOutput) read(_ context.Context, off, n int64) ([]byte, error) {
+	data := make([]byte, n)
+	_, err := o.spool.ReadAt(data, off)
+	return data, err
 }
 
 // storePack uploads a finished pack and shelves it.

@@ -279,7 +279,7 @@ func (p *past) usage(ctx context.Context) (*accounting.UsageReport, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &accounting.UsageReport{TenantID: p.tenant.ID, Name: p.tenant.Name, Statement: s, Holdings: p.catalog.holdings, Guard: p.rules.CSVGuard}, nil
+	return &accounting.UsageReport{TenantID: p.tenant.ID, Name: p.manifest.TenantName, Statement: s, Holdings: p.catalog.holdings, Guard: p.rules.CSVGuard}, nil
 }
 
 // Likeness tells how a report that was made again compares with the one that was sealed.

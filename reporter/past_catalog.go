@@ -2,6 +2,8 @@ package reporter
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"time"
@@ -21,8 +23,10 @@ func (p *past) loadCatalog(ctx context.Context, see func(c *schemas.Catalog, at,
 		return err
 	}
 	v := &catalogView{holdings: accounting.NewHoldings(p.bounds), names: p.manifest.Enrichment.Catalog}
+	sum := sha256.New()
 	for i := range used {
 		s := &used[i]
+		fmt.Fprintf(sum, "%s %s\n", s.Key, s.ETag)
 		ok, err := p.r.readSnapshot(ctx, v, s)
 		if err != nil {
 			return err
@@ -40,6 +44,7 @@ func (p *past) loadCatalog(ctx context.Context, see func(c *schemas.Catalog, at,
 		}
 		s.catalog = nil
 	}
+	v.digest = hex.EncodeToString(sum.Sum(nil))
 	p.catalog = v
 	return nil
 }

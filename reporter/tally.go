@@ -137,8 +137,13 @@ func (t *tallying) work(ctx context.Context) (asides []Aside, err error) {
 	var b *accounting.PackBuilder
 	var out *packOutput
 	store := func() error {
-		defer out.spool.Close()
 		index, err := b.Close()
+		if err == nil && t.shelf.private {
+			b = nil
+			t.shelf.keep(out, index)
+			return nil
+		}
+		defer out.spool.Close()
 		if err != nil {
 			return err
 		}

@@ -95,7 +95,9 @@ func (s *shelf) once(readable map[string]bool) map[string]*wantedFile {
 				f.counted = m.Counted
 			}
 			if len(m.Excluded) > 0 {
-				f.variants = append(f.variants, m)
+				if at, _ := s.find(m.Tally); at.pack == p { // not a double of it
+					f.variants = append(f.variants, m)
+				}
 				continue
 			}
 			if f.member == nil || m.Tally < f.member.Tally {

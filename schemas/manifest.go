@@ -10,6 +10,7 @@ const ManifestSchema = "playmeter.manifest/1"
 type Manifest struct {
 	Schema      string       `json:"schema"`
 	Tenant      Tenant       `json:"tenant"`
+	TenantName  string       `json:"tenant_name"` // as the usage report has it
 	Period      Period       `json:"period"`
 	State       string       `json:"state"` // open, closing or final
 	AsOf        string       `json:"as_of"`
@@ -126,9 +127,11 @@ type NodeEvents struct {
 
 // Enrichment names the tables that rows were looked up in.
 type Enrichment struct {
-	Catalog    []string `json:"catalog"`
-	Geo        string   `json:"geo"`
-	UserAgents string   `json:"user_agents"`
+	Catalog []string `json:"catalog"`
+	// CatalogDigest is of the keys and ETags of these snapshots.
+	CatalogDigest string `json:"catalog_digest"`
+	Geo           string `json:"geo"`
+	UserAgents    string `json:"user_agents"`
 }
 
 // Rules are the rules in force, as package accounting writes them, and their digest.

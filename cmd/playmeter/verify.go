@@ -25,6 +25,11 @@ const verifyHelp = `Checks a month of a tenant in the reporting bucket, and chan
 
 With --identity the reports are opened, too, and the CSV compared.
 
+With --recompute the current run, and the newest restatement where there is one
+(or the run of --run), is counted again from the usage files that it pinned, with its
+rules, catalog and as-of, and the CSV compared with what its manifest signs. What was
+counted before is not looked at, save of usage files that are gone.
+
 Whose signatures are believed: those listed in --signers, else in
 keys/allowed_signers of the data directory, else in the list that is published
 beside the reports. The last is no protection from somebody who can write to the
@@ -39,6 +44,9 @@ type verifying struct {
 	month    schemas.Period
 	identity string
 	signers  string
+
+	recompute bool
+	run       string
 }
 
 func verifyCommand(a *app) *cobra.Command {
@@ -47,16 +55,24 @@ func verifyCommand(a *app) *cobra.Command {
 		Use: "verify --tenant ID --month YYYY-MM", Short: "Check signatures, chain and digests of a month", Long: verifyHelp, GroupID: "look", Args: cobra.NoArgs,
 		Example: `  playmeter verify --tenant iten4EXAMPLE --month 2026-10
   playmeter verify --tenant iten4EXAMPLE --month 2026-10 --identity films.key
+  playmeter verify --tenant iten4EXAMPLE --month 2026-10 --recompute
   playmeter verify --tenant iten4EXAMPLE --month 2026-10 --signers pinned --json | jq .findings`,
 	}
 	c.Flags().Var(&textFlag{kind: "ID", set: func(s string) (err error) { v.tenant, err = schemas.ParseTenant(s); return err }}, "tenant", "the tenant")
 	monthFlag(c, &v.month, "the month")
 	c.Flags().StringVarP(&v.identity, "identity", "i", "", "`FILE` with the identity that opens the reports, to compare their CSV as well")
 	c.Flags().StringVar(&v.signers, "signers", "", "`FILE` with the keys that may sign, in the format of OpenSSH's allowed signers")
+	c.Flags().BoolVar(&v.recompute, "recompute", false, "count again from the usage files, and compare")
+	c.Flags().StringVar(&v.run, "run", "", "`RUN` to count again with --recompute, such as 2026-10-14T09-17-00Z or restatement-1")
 	c.MarkFlagRequired("tenant")
 	c.MarkFlagRequired("month")
 	a.jsonFlag(c)
-	c.RunE = a.do(func(ctx context.Context, _ []string) error { return a.verify(ctx, v) })
+	c.RunE = a.do(func(ctx context.Context, _ []string) error {
+		if v.run != "" && !v.recompute {
+			return usagef("--run says which run to count again: give --recompute as well")
+		}
+		return a.verify(ctx, v)
+	})
 	return c
 }
 
@@ -72,7 +88,11 @@ func (a *app) verify(ctx context.Context, v verifying) (err error) {
 			return err
 		}
 	}
-	s, err := a.open(ctx, toAudit)
+	need := toAudit
+	if v.recompute {
+		need = toRead
+	}
+	s, err := a.open(ctx, need)
 	if err != nil {
 		return err
 	}
@@ -90,8 +110,40 @@ func (a *app) verify(ctx context.Context, v verifying) (err error) {
 	if err != nil {
 		return err
 	}
+	var again []*reporter.Recomputation
+	if v.recompute {
+		before := s.show(showProgress(p))
+		again, err = recompute(ctx, s, v)
+		s.show(before)
+	}
 	p.end()
-	return a.tellVerification(out, t)
+	if terr := a.tellVerification(out, t, again); err == nil {
+		err = terr
+	}
+	return err
+}
+
+// recompute counts the runs that stand again, or the one asked for.
+func recompute(ctx context.Context, s *site, v verifying) ([]*reporter.Recomputation, error) {
+	runs := []string{v.run}
+	if v.run == "" {
+		n, err := s.reporter.Restatements(ctx, v.tenant, v.month)
+		if err != nil {
+			return nil, err
+		}
+		if n > 0 {
+			runs = append(runs, fmt.Sprintf("restatement-%d", n))
+		}
+	}
+	var out []*reporter.Recomputation
+	for _, run := range runs {
+		r, err := s.reporter.Recompute(ctx, reporter.RunID{Tenant: v.tenant, Period: v.month, Run: run})
+		if err != nil {
+			return out, err
+		}
+		out = append(out, r)
+	}
+	return out, nil
 }
 
 // trust is whose signatures are believed.

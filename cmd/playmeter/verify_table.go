@@ -16,18 +16,32 @@ const (
 )
 
 // tellVerification prints what verify found and decides how it ends.
-func (a *app) tellVerification(v *reporter.Verification, t trust) error {
+func (a *app) tellVerification(v *reporter.Verification, t trust, again []*reporter.Recomputation) error {
 	if a.json {
 		err := a.printJSON(struct {
 			*reporter.Verification
 			Signers []string `json:"signers"`
 			From    string   `json:"signers_from"`
-		}{v, t.list.Fingerprints(), t.from})
+
+			Recomputed []*reporter.Recomputation `json:"recomputed,omitempty"`
+		}{v, t.list.Fingerprints(), t.from, again})
 		if err != nil {
 			return err
 		}
 	} else if err := a.printVerification(v, t); err != nil {
 		return err
+	}
+	bad := 0
+	for _, r := range again {
+		if !a.json {
+			a.printRecomputation(r)
+		}
+		if !r.Good() {
+			bad++
+		}
+	}
+	if bad > 0 {
+		return fmt.Errorf("counted again from the usage files, %d of %d runs of %s for %s do not come out as they were signed", bad, len(again), v.Tenant, v.Period)
 	}
 	if n := len(v.Findings); n > 0 {
 		return fmt.Errorf("the reports of %s for %s are not as they were made: %s", v.Tenant, v.Period, things(n))
@@ -111,4 +125,35 @@ func verifyTable(v *reporter.Verification) (t *table, more int) {
 		t.add(r.Run, state, by, strings.Join(reports, " "), r.Pruned, result)
 	}
 	return t, more
+}
+
+// printRecomputation prints what counting a run again came to.
+func (a *app) printRecomputation(r *reporter.Recomputation) {
+	fmt.Fprintf(a.out, "\nrun %s counted again from %s usage files, %s rows:\n", r.Run, humanize.Comma(int64(r.Files)), humanize.Comma(r.Rows))
+	for _, report := range r.Reports {
+		if report.Manifest == report.Recounted {
+			fmt.Fprintf(a.out, "  %-9s the same, %s bytes, SHA-256 %s\n", report.Report, humanize.Comma(report.Recounted.Bytes), report.Recounted.SHA256)
+			continue
+		}
+		fmt.Fprintf(a.out, "  %-9s OTHER: %s bytes, SHA-256 %s; its manifest signs %s bytes, SHA-256 %s\n", report.Report,
+			humanize.Comma(report.Recounted.Bytes), report.Recounted.SHA256, humanize.Comma(report.Manifest.Bytes), report.Manifest.SHA256)
+	}
+	if !r.Events {
+		fmt.Fprintln(a.out, "  the classes of events come out otherwise than the manifest has them")
+	}
+	if n := len(r.Gone); n > 0 {
+		fmt.Fprintf(a.out, "  %s of the usage files are gone or replaced, and stand as they were counted then: %s\n", humanize.Comma(int64(n)), printable(listed(r.Gone)))
+	}
+	for _, note := range r.Notes {
+		fmt.Fprintf(a.out, "  note: %s\n", printable(note))
+	}
+}
+
+// listed names the first few.
+func listed(names []string) string {
+	const few = 5
+	if len(names) <= few {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %s more", strings.Join(names[:few], ", "), humanize.Comma(int64(len(names)-few)))
 }
