@@ -116,6 +116,9 @@ const hashesPerRow = 64 << 10
 func (p *part) writeSets() error {
 	s := &p.sets
 	for key, n := range s.nodes {
+		if len(n.counted)+len(n.rejected) == 0 {
+			continue
+		}
 		slices.SortFunc(n.counted, schemas.Entry.Compare)
 		slices.SortFunc(n.rejected, schemas.Entry.Compare)
 		row := schemas.SetRow{Hour: key.hour, File: p.file, Node: []byte(key.node)}
@@ -144,6 +147,24 @@ func (p *part) writeSets() error {
 			}
 		}
 	}
-	s.reset()
+	s.empty()
 	return p.hand()
+}
+
+// keptSets is up to how many nodes' hours keep their memory once they are written.
+const keptSets = 64
+
+// empty forgets what was written and keeps the memory for what follows, which is mostly of the same nodes and hours.
+func (s *sets) empty() {
+	if len(s.nodes)+len(s.hashes) > keptSets {
+		s.reset()
+		return
+	}
+	for _, n := range s.nodes {
+		n.counted, n.rejected = n.counted[:0], n.rejected[:0]
+	}
+	for hour, hashes := range s.hashes {
+		s.hashes[hour] = hashes[:0]
+	}
+	s.size = 0
 }

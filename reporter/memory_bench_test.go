@@ -48,8 +48,8 @@ func BenchmarkMemory(b *testing.B) {
 	}
 }
 
-// writeWithDuckDB writes usage files of a million events: viewers of a hundred
-// requests each, over the month, 2,000 objects.
+// writeWithDuckDB writes usage files of a million events: viewers of ten requests each, over the
+// month, 2,000 objects, seven nodes that number their events.
 func writeWithDuckDB(b *testing.B, dir string, events int) {
 	b.Helper()
 	db, err := sql.Open("duckdb", "")
@@ -60,13 +60,13 @@ func writeWithDuckDB(b *testing.B, dir string, events int) {
 	const each = 1_000_000
 	for at := 0; at < events; at += each {
 		query := fmt.Sprintf(`copy (select
-			'node' || (i //100 %% 7) as node_id, i as seq,
-			make_timestamp_ns((1790812800000000000 + (i // 100) * (31*24*3600 - 7200) // (%d // 100) * 1000000000 + (i %% 100) * 4000000000)::bigint) as time,
-			'acme' as tenant_id, 'playout' as kind, 'object' || (hash(i // 100) %% 2000) as object_id, 'session' || (i // 100) as session_id,
+			'node' || (i // 10 %% 7) as node_id, i // 70 * 10 + i %% 10 as seq,
+			make_timestamp_ns((1790812800000000000 + (i // 10) * (31*24*3600 - 7200) // (%d // 10) * 1000000000 + (i %% 10) * 4000000000)::bigint) as time,
+			'acme' as tenant_id, 'playout' as kind, 'object' || (hash(i // 10) %% 2000) as object_id, 'session' || (i // 10) as session_id,
 			50000 + hash(i) %% 1000000 as bytes, case when i %% 4 = 0 then 'audio' else 'video' end as track,
-			[640, 1280, 1920, 3840][1 + (hash(i // 100) %% 4)::int]::int as width, [360, 720, 1080, 2160][1 + (hash(i // 100) %% 4)::int]::int as height,
-			(i %% 100)::int as segment, 4000000::bigint as duration_us, '198.51.' || (hash(i // 100) %% 250) || '.' || (hash(i // 100 + 1) %% 250) as client_ip,
-			'Mozilla/5.0 (X11; Linux x86_64) Chrome/' || (hash(i // 100) %% 40) as user_agent, 'hls-widevine' as playout_format
+			[640, 1280, 1920, 3840][1 + (hash(i // 10) %% 4)::int]::int as width, [360, 720, 1080, 2160][1 + (hash(i // 10) %% 4)::int]::int as height,
+			(i %% 10)::int as segment, 4000000::bigint as duration_us, '198.51.' || (hash(i // 10) %% 250) || '.' || (hash(i // 10 + 1) %% 250) as client_ip,
+			'Mozilla/5.0 (X11; Linux x86_64) Chrome/' || (hash(i // 10) %% 40) as user_agent, 'hls-widevine' as playout_format
 			from range(%d, %d) t(i)) to '%s' (format parquet, compression zstd)`, events, at, min(at+each, events), filepath.Join(dir, fmt.Sprintf("%05d.parquet", at/each)))
 		if _, err := db.ExecContext(b.Context(), query); err != nil {
 			b.Fatal(err)
