@@ -36,7 +36,8 @@ type part struct {
 	read      int64
 
 	// gather, if set, is shown the rows that pass the checks, and nothing is counted.
-	gather func(c *columns, i int, e *event)
+	gather  func(c *columns, i int, e *event)
+	scratch []byte
 }
 
 func newPart(opts *TallyOptions, file uint32, flush func(*rows) error) *part {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/RoaringBitmap/roaring/v2/roaring64"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/playmeter/playmeter/accounting"
 	"github.com/playmeter/playmeter/bucket"
@@ -62,17 +64,9 @@ func (c *comparison) settle() error {
 		note(p.file(), p.Row)
 		note(p.keeper(), p.KeeperRow)
 	}
-	digests := make(map[*wantedFile][]accounting.RowDigest)
-	done := int64(0)
-	for f, which := range rows {
-		d, err := c.r.rowDigests(c.ctx, f.Info, which)
-		if err != nil && !unreadableNow(err) {
-			return fmt.Errorf("compare copies in %s: %w", f.Key, err)
-		} else if err == nil {
-			digests[f] = d
-		}
-		done++
-		c.r.progress(Progress{Stage: "compare", Done: done, Total: int64(len(rows)), Unit: "files"})
+	digests, err := c.digests(rows)
+	if err != nil {
+		return err
 	}
 	for i := range c.pending {
 		p := &c.pending[i]
@@ -86,6 +80,32 @@ func (c *comparison) settle() error {
 	}
 	c.pending = c.pending[:0]
 	return nil
+}
+
+// digests reads rows of several files side by side. Files that cannot be read are left out.
+func (c *comparison) digests(rows map[*wantedFile]*roaring64.Bitmap) (map[*wantedFile][]accounting.RowDigest, error) {
+	out := make(map[*wantedFile][]accounting.RowDigest)
+	var mu sync.Mutex
+	done := int64(0)
+	group, ctx := errgroup.WithContext(c.ctx)
+	group.SetLimit(max(1, c.r.Workers))
+	for f, which := range rows {
+		group.Go(func() error {
+			d, err := c.r.rowDigests(ctx, f.Info, which)
+			if err != nil && !unreadableNow(err) {
+				return fmt.Errorf("compare copies in %s: %w", f.Key, err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if err == nil {
+				out[f] = d
+			}
+			done++
+			c.r.progress(Progress{Stage: "compare", Done: done, Total: int64(len(rows)), Unit: "files"})
+			return nil
+		})
+	}
+	return out, group.Wait()
 }
 
 // unreadableNow tells whether a file that was read once cannot be read again.

@@ -153,6 +153,11 @@ func (x *reconciling) digest(h hourFiles) string {
 
 // days brings the ledgers up to date. lost is locked files that leave out rows which count nowhere.
 func (x *reconciling) days(ctx context.Context, days []dayFiles) (all []*schemas.LedgerHour, lost []*wantedFile, err error) {
+	if !x.private {
+		if err := x.r.loadLedgers(ctx, days); err != nil {
+			return nil, nil, err
+		}
+	}
 	known, due := make(map[schemas.Hour]*schemas.LedgerHour), []hourFiles(nil)
 	stale := make(map[schemas.Day]bool)
 	for _, d := range days {

@@ -6,9 +6,24 @@ import (
 	"encoding/hex"
 	"errors"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/playmeter/playmeter/bucket"
 	"github.com/playmeter/playmeter/schemas"
 )
+
+// loadLedgers reads the ledgers of days that were not read before, several at once.
+func (r *Reporter) loadLedgers(ctx context.Context, days []dayFiles) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(8)
+	for _, d := range days {
+		group.Go(func() error {
+			_, err := r.knownHours(ctx, d.day)
+			return err
+		})
+	}
+	return group.Wait()
+}
 
 // knownHours are the ledgers' hours of a day, by the digest of their files.
 func (r *Reporter) knownHours(ctx context.Context, day schemas.Day) (map[string]*schemas.LedgerHour, error) {
