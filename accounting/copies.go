@@ -47,10 +47,17 @@ type HourFindings struct {
 //
 //   - Shape: emit is called in no useful order, with files that are not locked.
 //   - Memory: the runs of the hour's sequences; of nodes whose numbers meet, their encoded sets;
-//     of event ids as many as fit hashesAtOnce, in passes.
+//     of event ids as many as fit hashesAtOnce, in passes; of one event's rows as many as groupRows.
+//   - A row is compared with the one that counts among those met before it: where an event has more rows than
+//     groupRows, that need not be the one that counts in the end, which was a copy like it.
 //   - Errors: those of visit and emit.
 func HourCopies(hour schemas.Hour, files []SetFile, sets SetVisit, emit func(Copy) error) (*HourFindings, error) {
-	h := &hourCopies{hour: hour, files: files, sets: sets, emit: emit, found: &HourFindings{}, lost: make(map[int]bool)}
+	h := &hourCopies{hour: hour, files: files, sets: sets, emit: emit, found: &HourFindings{}, lost: make(map[int]bool),
+		hashesAtOnce: hashesAtOnce, groupRows: groupRows}
+	return h.search()
+}
+
+func (h *hourCopies) search() (*HourFindings, error) {
 	nodes, hashes, err := h.survey()
 	if err != nil {
 		return nil, err
@@ -75,6 +82,8 @@ type hourCopies struct {
 	emit  func(Copy) error
 	found *HourFindings
 	lost  map[int]bool
+
+	hashesAtOnce, groupRows int
 }
 
 // maxRuns is up to how many runs of numbers a node's hour is followed for losses: a node with
@@ -204,44 +213,53 @@ func joinRuns(runs []schemas.SeqRun) []schemas.SeqRun {
 	return out
 }
 
-// group is the rows of one event: from the first file on.
-type group []Copy // File and Row only
+// group is rows of one event: File and Row only.
+type group []Copy
 
-// settle decides which row of an event counts.
-func (h *hourCopies) settle(g group) error {
+// counts tells whether a row of a locked file is one that its tally does not leave out.
+func (h *hourCopies) counts(c Copy) bool {
+	f := &h.files[c.File]
+	return f.Locked && (f.Excluded == nil || !f.Excluded.Contains(uint64(c.Row)))
+}
+
+// reduce finds the row that counts among those met so far, hands on the copies of it, and leaves in the
+// group what decides when more rows come: that row, or, while there is none, one that a locked file leaves out.
+func (h *hourCopies) reduce(g group) (group, error) {
 	slices.SortFunc(g, func(a, b Copy) int { return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Row, b.Row)) })
-	keeper, locked := -1, 0
-	for i, c := range g {
-		f := &h.files[c.File]
-		if !f.Locked || f.Excluded != nil && f.Excluded.Contains(uint64(c.Row)) {
-			continue
-		}
-		if locked++; locked == 1 {
-			keeper = i
-		}
-	}
-	h.found.Doubled += int64(max(0, locked-1))
-	for i := 0; keeper < 0 && i < len(g); i++ {
-		if !h.files[g[i].File].Locked {
-			keeper = i
-		}
+	keeper := slices.IndexFunc(g, h.counts)
+	if keeper < 0 {
+		keeper = slices.IndexFunc(g, func(c Copy) bool { return !h.files[c.File].Locked })
 	}
 	if keeper < 0 {
-		for _, c := range g {
-			h.lost[c.File] = true
+		return g[:1], nil
+	}
+	stays := g[keeper]
+	for i, c := range g {
+		switch {
+		case i == keeper:
+		case !h.files[c.File].Locked:
+			c.Keeper, c.KeeperRow = stays.File, stays.Row
+			if err := h.emit(c); err != nil {
+				return nil, err
+			}
+		case h.counts(c):
+			h.found.Doubled++
 		}
+	}
+	g[0] = stays
+	return g[:1], nil
+}
+
+// settle decides which row of an event counts, once all of them were met.
+func (h *hourCopies) settle(g group) error {
+	if len(g) == 0 {
 		return nil
 	}
-	for i, c := range g {
-		if i == keeper || h.files[c.File].Locked {
-			continue
-		}
-		c.Keeper, c.KeeperRow = g[keeper].File, g[keeper].Row
-		if err := h.emit(c); err != nil {
-			return err
-		}
+	g, err := h.reduce(g)
+	if err == nil && h.files[g[0].File].Locked && !h.counts(g[0]) {
+		h.lost[g[0].File] = true
 	}
-	return nil
+	return err
 }
 
 // chunk is a piece of a file's sequence.
@@ -275,7 +293,6 @@ func (h *hourCopies) mergeNode(chunks []chunk) (copies int64, err error) {
 		if len(g) < 2 && !(len(g) == 1 && h.files[g[0].File].Locked) {
 			return nil
 		}
-		copies += int64(len(g) - 1)
 		return h.settle(g)
 	}
 	for len(m) > 0 {
@@ -285,8 +302,14 @@ func (h *hourCopies) mergeNode(chunks []chunk) (copies int64, err error) {
 				return copies, err
 			}
 			g, at = g[:0], e
+		} else {
+			copies++
 		}
-		g = append(g, Copy{File: head.file, Row: head.cursor.Row})
+		if g = append(g, Copy{File: head.file, Row: head.cursor.Row}); len(g) >= h.groupRows {
+			if g, err = h.reduce(g); err != nil {
+				return copies, err
+			}
+		}
 		if head.cursor.Next() {
 			m.sink(0)
 		} else if err := head.cursor.Err(); err != nil {
@@ -338,8 +361,12 @@ func (m seqMerge) sink(i int) {
 	}
 }
 
-// hashesAtOnce is how many event ids are held at once: more are searched in passes.
-const hashesAtOnce = 1 << 20
+// hashesAtOnce is how many event ids are held at once: more are searched in passes. groupRows is
+// how many rows of one event are.
+const (
+	hashesAtOnce = 1 << 20
+	groupRows    = 64 << 10
+)
 
 type fileHash struct {
 	hash [schemas.EventHashSize]byte
@@ -352,34 +379,67 @@ func (h *hourCopies) eventIDs(n int) error {
 	if n == 0 {
 		return nil
 	}
-	passes := uint32((n + hashesAtOnce - 1) / hashesAtOnce)
-	held := make([]fileHash, 0, min(n, hashesAtOnce+hashesAtOnce/8))
+	passes := uint32((n + h.hashesAtOnce - 1) / h.hashesAtOnce)
+	held := make([]fileHash, 0, min(n, h.hashesAtOnce+h.hashesAtOnce/8))
 	for pass := range passes {
 		held = held[:0]
 		err := h.sets(func(file int, row *schemas.SetRow) error {
-			return row.EachHash(func(hash [schemas.EventHashSize]byte, number int64) {
+			err := row.EachHash(func(hash [schemas.EventHashSize]byte, number int64) {
 				if share := uint64(hash[0])<<24 | uint64(hash[1])<<16 | uint64(hash[2])<<8 | uint64(hash[3]); uint32(share*uint64(passes)>>32) == pass {
 					held = append(held, fileHash{hash, int32(file), number})
 				}
 			})
+			if err == nil && len(held) > 2*h.hashesAtOnce { // one id, over and over
+				held, err = h.reduceHashes(held)
+			}
+			return err
 		})
 		if err != nil {
 			return err
 		}
-		slices.SortFunc(held, func(a, b fileHash) int { return bytes.Compare(a.hash[:], b.hash[:]) })
-		var g group
-		for i := 0; i < len(held); {
-			g = g[:0]
-			for j := i; j < len(held) && held[j].hash == held[i].hash; j++ {
-				g = append(g, Copy{File: int(held[j].file), Row: held[j].row})
-			}
-			i += len(g)
-			if len(g) > 1 || h.files[g[0].File].Locked {
-				if err := h.settle(g); err != nil {
-					return err
-				}
+		if err := h.eachHash(held, h.settle); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// eachHash sorts the ids and visits the rows of each.
+func (h *hourCopies) eachHash(held []fileHash, visit func(group) error) error {
+	slices.SortFunc(held, func(a, b fileHash) int { return bytes.Compare(a.hash[:], b.hash[:]) })
+	var g group
+	for i := 0; i < len(held); {
+		g = g[:0]
+		for j := i; j < len(held) && held[j].hash == held[i].hash; j++ {
+			g = append(g, Copy{File: int(held[j].file), Row: held[j].row})
+		}
+		i += len(g)
+		if len(g) > 1 || h.files[g[0].File].Locked {
+			if err := visit(g); err != nil {
+				return err
 			}
 		}
 	}
 	return nil
+}
+
+// reduceHashes leaves one row of each id.
+func (h *hourCopies) reduceHashes(held []fileHash) ([]fileHash, error) {
+	slices.SortFunc(held, func(a, b fileHash) int { return bytes.Compare(a.hash[:], b.hash[:]) })
+	var g group
+	kept := 0
+	for i := 0; i < len(held); {
+		g = g[:0]
+		hash := held[i].hash
+		for ; i < len(held) && held[i].hash == hash; i++ {
+			g = append(g, Copy{File: int(held[i].file), Row: held[i].row})
+		}
+		left, err := h.reduce(g)
+		if err != nil {
+			return nil, err
+		}
+		held[kept] = fileHash{hash, int32(left[0].File), left[0].Row}
+		kept++
+	}
+	return held[:kept], nil
 }

@@ -25,16 +25,19 @@ func (r *Reporter) publish(ctx context.Context, c *schemas.Commit) error {
 	if err := r.publishSigners(ctx); err != nil {
 		return err
 	}
-	for {
-		if err := r.publishOne(ctx, c); err != nil {
-			return err
-		}
-		// A run that was committed meanwhile may have published before us.
+	// Before and after: a run that was committed meanwhile may have published before us, and
+	// pruned what the commit at hand points to.
+	for shown := int64(0); ; shown = c.Number {
 		n, _, err := r.highest(ctx, schemas.CommitFolder(c.Tenant, c.Period))
-		if err != nil || n <= c.Number {
+		if err != nil || n <= shown {
 			return err
 		}
-		if c, err = r.readCommit(ctx, schemas.CommitName(c.Tenant, c.Period, n)); err != nil {
+		if n > c.Number {
+			if c, err = r.readCommit(ctx, schemas.CommitName(c.Tenant, c.Period, n)); err != nil {
+				return err
+			}
+		}
+		if err := r.publishOne(ctx, c); err != nil {
 			return err
 		}
 	}
