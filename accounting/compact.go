@@ -2,7 +2,6 @@ package accounting
 
 import (
 	"cmp"
-	"container/heap"
 	"errors"
 	"fmt"
 	"io"
@@ -329,49 +328,20 @@ func (r *mergeRun) failed(err error) error {
 
 // mergeRows visits the rows of sorted runs in one order.
 func mergeRows(openers []runOpener, visit func(*mergeRun) error) error {
-	h := make(rowHeap, 0, len(openers))
+	runs := make([]*mergeRun, 0, len(openers))
 	for _, o := range openers {
 		run, err := o.open()
 		if err != nil {
 			return err
 		}
 		defer run.rows.Close()
-		if err := run.next(); err == io.EOF {
-			continue
-		} else if err != nil {
-			return err
-		}
-		h = append(h, run)
+		runs = append(runs, run)
 	}
-	heap.Init(&h)
-	for len(h) > 0 {
-		if err := visit(h[0]); err != nil {
-			return err
-		}
-		switch err := h[0].next(); {
-		case err == io.EOF:
-			heap.Pop(&h)
-		case err != nil:
-			return err
-		default:
-			heap.Fix(&h, 0)
-		}
-	}
-	return nil
+	return schemas.Merge(runs, (*mergeRun).next, (*mergeRun).before, visit)
 }
 
-type rowHeap []*mergeRun
-
-func (h rowHeap) Len() int { return len(h) }
-func (h rowHeap) Less(i, j int) bool {
-	c := schemas.CompareRowHeads(h[i].kind, &h[i].head, &h[j].head)
-	return c < 0 || c == 0 && string(h[i].row) < string(h[j].row)
-}
-func (h rowHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
-func (h *rowHeap) Push(x any)   { *h = append(*h, x.(*mergeRun)) }
-func (h *rowHeap) Pop() any {
-	old := *h
-	last := old[len(old)-1]
-	*h = old[:len(old)-1]
-	return last
+// before orders two runs by the rows that they stand at.
+func (r *mergeRun) before(o *mergeRun) bool {
+	c := schemas.CompareRowHeads(r.kind, &r.head, &o.head)
+	return c < 0 || c == 0 && string(r.row) < string(o.row)
 }

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2/roaring64"
@@ -268,10 +269,30 @@ type chunk struct {
 	encoded []byte
 }
 
+// seqHead is a sequence and whose it is.
+type seqHead struct {
+	*schemas.SeqCursor
+	file int
+}
+
+func (s *seqHead) next() error {
+	if s.Next() {
+		return nil
+	}
+	if err := s.Err(); err != nil {
+		return fmt.Errorf("sequence of a set: %w", err)
+	}
+	return io.EOF
+}
+
+func (s *seqHead) before(o *seqHead) bool {
+	return s.Seq < o.Seq || s.Seq == o.Seq && s.Time < o.Time
+}
+
 // mergeNode merges the sequences of a node and returns how many rows were copies.
 func (h *hourCopies) mergeNode(chunks []chunk) (copies int64, err error) {
-	m := seqMerge{}
-	for _, c := range chunks {
+	heads := make([]*seqHead, len(chunks))
+	for i, c := range chunks {
 		s, err := schemas.OpenSequence(c.encoded, h.hour)
 		if err != nil {
 			return 0, err
@@ -280,13 +301,8 @@ func (h *hourCopies) mergeNode(chunks []chunk) (copies int64, err error) {
 		if err != nil {
 			return 0, err
 		}
-		if cursor.Next() {
-			m = append(m, seqHead{cursor, c.file})
-		} else if cursor.Err() != nil {
-			return 0, cursor.Err()
-		}
+		heads[i] = &seqHead{cursor, c.file}
 	}
-	m.begin()
 	var g group
 	var at schemas.Entry
 	end := func() error {
@@ -295,70 +311,24 @@ func (h *hourCopies) mergeNode(chunks []chunk) (copies int64, err error) {
 		}
 		return h.settle(g)
 	}
-	for len(m) > 0 {
-		head := &m[0]
-		if e := head.cursor.Entry; len(g) == 0 || e.Seq != at.Seq || e.Time != at.Time {
-			if err := end(); err != nil {
-				return copies, err
-			}
-			g, at = g[:0], e
-		} else {
+	err = schemas.Merge(heads, (*seqHead).next, (*seqHead).before, func(head *seqHead) (err error) {
+		if len(g) > 0 && head.Seq == at.Seq && head.Time == at.Time {
 			copies++
-		}
-		if g = append(g, Copy{File: head.file, Row: head.cursor.Row}); len(g) >= h.groupRows {
-			if g, err = h.reduce(g); err != nil {
-				return copies, err
-			}
-		}
-		if head.cursor.Next() {
-			m.sink(0)
-		} else if err := head.cursor.Err(); err != nil {
-			return copies, fmt.Errorf("sequence of a set: %w", err)
 		} else {
-			m[0] = m[len(m)-1]
-			m = m[:len(m)-1]
-			m.sink(0)
+			if err := end(); err != nil {
+				return err
+			}
+			g, at = g[:0], head.Entry
 		}
+		if g = append(g, Copy{File: head.file, Row: head.Row}); len(g) >= h.groupRows {
+			g, err = h.reduce(g)
+		}
+		return err
+	})
+	if err != nil {
+		return copies, err
 	}
 	return copies, end()
-}
-
-// seqMerge is a heap of sequences by their next entry.
-type seqMerge []seqHead
-
-type seqHead struct {
-	cursor *schemas.SeqCursor
-	file   int
-}
-
-func (m seqMerge) less(i, j int) bool {
-	a, b := &m[i].cursor.Entry, &m[j].cursor.Entry
-	if a.Seq != b.Seq {
-		return a.Seq < b.Seq
-	}
-	return a.Time < b.Time
-}
-
-func (m seqMerge) begin() {
-	for i := len(m)/2 - 1; i >= 0; i-- {
-		m.sink(i)
-	}
-}
-
-func (m seqMerge) sink(i int) {
-	for {
-		least := i
-		for _, child := range [2]int{2*i + 1, 2*i + 2} {
-			if child < len(m) && m.less(child, least) {
-				least = child
-			}
-		}
-		if least == i {
-			return
-		}
-		m[i], m[least] = m[least], m[i]
-		i = least
-	}
 }
 
 // hashesAtOnce is how many event ids are held at once: more are searched in passes. groupRows is

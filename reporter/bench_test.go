@@ -32,20 +32,7 @@ func benchSize(b *testing.B, name string, otherwise int) int {
 func benchSite(b *testing.B, events, files int) (s *site, rest func()) {
 	b.Helper()
 	month := sample.New(october, 1, events)
-	var tenants []Tenant
-	for _, t := range sample.Tenants() {
-		tenants = append(tenants, Tenant{ID: schemas.Tenant(t.ID), Name: t.Name, Schedule: "@hourly"})
-	}
-	s = newSite(b, tenants...)
-	for key, objects := range month.Catalogs() {
-		var file bytes.Buffer
-		if err := schemas.WriteCatalog(&file, objects); err != nil {
-			b.Fatal(err)
-		}
-		if _, err := s.Buckets.Catalog.PutBytes(b.Context(), key, file.Bytes()); err != nil {
-			b.Fatal(err)
-		}
-	}
+	s = sampleSite(b, month)
 	each := max(1, events/files)
 	var pending []schemas.Event
 	n := 0

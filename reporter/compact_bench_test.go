@@ -66,11 +66,7 @@ func BenchmarkCompaction(b *testing.B) {
 func hourlySite(b *testing.B, events int) (s *site, late func(int)) {
 	b.Helper()
 	month := sample.New(october, 1, events)
-	var tenants []Tenant
-	for _, t := range sample.Tenants() {
-		tenants = append(tenants, Tenant{ID: schemas.Tenant(t.ID), Name: t.Name, Schedule: "@hourly"})
-	}
-	s = newSite(b, tenants...)
+	s = sampleSite(b, month)
 	hours := make([][]schemas.Event, 744)
 	for _, file := range month.Files() {
 		for _, e := range file {

@@ -1,10 +1,12 @@
 package reporter
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -12,14 +14,18 @@ import (
 
 	"github.com/playmeter/playmeter/accounting"
 	"github.com/playmeter/playmeter/accounting/enrichment"
+	"github.com/playmeter/playmeter/accounting/sample"
 	"github.com/playmeter/playmeter/bucket"
 	"github.com/playmeter/playmeter/crypto"
 	"github.com/playmeter/playmeter/schemas"
 )
 
 // testStore is the embedded object store that the tests of this package share:
-// a process can have one.
-var testStore *bucket.Store
+// a process can have one. Its buckets are folders of testObjects.
+var (
+	testStore   *bucket.Store
+	testObjects string
+)
 
 func TestMain(m *testing.M) { os.Exit(run1(m)) }
 
@@ -36,7 +42,7 @@ func run1(m *testing.M) int {
 		return 1
 	}
 	defer closer.Close()
-	testStore = store
+	testStore, testObjects = store, filepath.Join(dir, "objects")
 	return m.Run()
 }
 
@@ -130,4 +136,24 @@ func (s *site) report(tenant schemas.Tenant, p schemas.Period, report schemas.Re
 		s.t.Fatal(err)
 	}
 	return []byte(out.String())
+}
+
+// sampleSite is an installation of a sample month's tenants with their catalogs, and no usage yet.
+func sampleSite(t testing.TB, month *sample.Month) *site {
+	t.Helper()
+	var tenants []Tenant
+	for _, x := range sample.Tenants() {
+		tenants = append(tenants, Tenant{ID: schemas.Tenant(x.ID), Name: x.Name, Schedule: "@hourly"})
+	}
+	s := newSite(t, tenants...)
+	for key, objects := range month.Catalogs() {
+		var file bytes.Buffer
+		if err := schemas.WriteCatalog(&file, objects); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Buckets.Catalog.PutBytes(t.Context(), key, file.Bytes()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s
 }

@@ -74,14 +74,14 @@ func (x *run) make(ctx context.Context) error {
 		return err
 	}
 	defer close()
-	if err := x.fold(ctx); err != nil {
-		return err
-	}
 	defer func() {
 		if x.sorted != nil {
 			x.sorted.close()
 		}
 	}()
+	if err := x.fold(ctx); err != nil {
+		return err
+	}
 	if x.name, err = x.r.claim(ctx, x.tenant.ID, x.period, x.plan.asOf, x.commit.Parent); err != nil {
 		return err
 	}
@@ -352,24 +352,12 @@ func (x *run) streamSessions(ctx context.Context, out io.Writer) error {
 			days.known[withoutRun(o.Name)] = o.Name
 		}
 	}
-	csv := schemas.SessionWriter{Guard: x.rules.CSVGuard}
-	buf := schemas.AppendHeader(nil, schemas.SessionColumns)
-	var session schemas.Session
 	done := int64(0)
-	err := x.sorted.each(func(encoded []byte) error {
-		if err := schemas.DecodeSession(encoded, &session); err != nil {
-			return err
-		}
+	err := writeSessionsCSV(out, x.sorted, x.rules.CSVGuard, func(session *schemas.Session, encoded []byte) error {
 		if !x.past {
-			if err := days.add(&session, encoded); err != nil {
+			if err := days.add(session, encoded); err != nil {
 				return err
 			}
-		}
-		if buf = csv.Append(buf, &session); len(buf) > 64<<10 {
-			if _, err := out.Write(buf); err != nil {
-				return err
-			}
-			buf = buf[:0]
 		}
 		if done++; done%50_000 == 0 {
 			x.r.progress(Progress{Stage: "write", Tenant: x.tenant.ID, Done: done, Total: x.sorted.rows, Unit: "sessions"})
@@ -380,14 +368,37 @@ func (x *run) streamSessions(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if _, err := out.Write(buf); err != nil {
-		return err
-	}
 	if err := days.store(); err != nil {
 		return err
 	}
 	x.commit.Sessions = days.objects
 	return nil
+}
+
+// writeSessionsCSV writes the sessions report; each is shown every session before it is written.
+func writeSessionsCSV(w io.Writer, sorted *sorter, guard bool, each func(s *schemas.Session, encoded []byte) error) error {
+	csv := schemas.SessionWriter{Guard: guard}
+	buf := schemas.AppendHeader(nil, schemas.SessionColumns)
+	var session schemas.Session
+	err := sorted.each(func(encoded []byte) error {
+		if err := schemas.DecodeSession(encoded, &session); err != nil {
+			return err
+		}
+		if err := each(&session, encoded); err != nil {
+			return err
+		}
+		if buf = csv.Append(buf, &session); len(buf) < 64<<10 {
+			return nil
+		}
+		_, err := w.Write(buf)
+		buf = buf[:0]
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(buf)
+	return err
 }
 
 // gzipped is b as one gzip member, the same for the same bytes.

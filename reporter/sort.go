@@ -3,7 +3,6 @@ package reporter
 import (
 	"bytes"
 	"cmp"
-	"container/heap"
 	"io"
 	"slices"
 
@@ -96,23 +95,32 @@ func (s *sorter) each(visit func([]byte) error) error {
 		}
 		return nil
 	}
-	h := &sessionHeap{}
-	defer h.close()
+	var heads []*sortHead
+	defer func() {
+		for _, h := range heads {
+			if h.rows != nil {
+				h.rows.Close()
+			}
+		}
+	}()
 	if len(s.entries) > 0 {
-		h.heads = append(h.heads, &sortHead{memory: s.entries[1:], sorter: s, row: s.row(s.entries[0])})
+		heads = append(heads, &sortHead{memory: s.entries, sorter: s})
 	}
 	for _, spool := range s.runs {
 		rows, err := schemas.NewRowReader(spool.Reader())
 		if err != nil {
 			return err
 		}
-		head := &sortHead{rows: rows}
-		h.heads = append(h.heads, head)
-		if head.row, err = rows.Next(); err != nil {
-			return err
-		}
+		heads = append(heads, &sortHead{rows: rows})
 	}
-	return h.merge(visit)
+	var a, b schemas.Session
+	less := func(x, y *sortHead) bool {
+		if c := cmp.Compare(schemas.SessionStart(x.row), schemas.SessionStart(y.row)); c != 0 {
+			return c < 0
+		}
+		return compareEncoded(x.row, y.row, &a, &b) < 0
+	}
+	return schemas.Merge(slices.Clone(heads), (*sortHead).next, less, func(h *sortHead) error { return visit(h.row) })
 }
 
 // close removes the temporary files.
@@ -141,54 +149,4 @@ func (h *sortHead) next() (err error) {
 	h.row = h.sorter.row(h.memory[0])
 	h.memory = h.memory[1:]
 	return nil
-}
-
-type sessionHeap struct {
-	heads []*sortHead
-	a, b  schemas.Session
-}
-
-func (h *sessionHeap) Len() int      { return len(h.heads) }
-func (h *sessionHeap) Swap(i, j int) { h.heads[i], h.heads[j] = h.heads[j], h.heads[i] }
-func (h *sessionHeap) Less(i, j int) bool {
-	x, y := h.heads[i].row, h.heads[j].row
-	if c := cmp.Compare(schemas.SessionStart(x), schemas.SessionStart(y)); c != 0 {
-		return c < 0
-	}
-	return compareEncoded(x, y, &h.a, &h.b) < 0
-}
-func (h *sessionHeap) Push(x any) { h.heads = append(h.heads, x.(*sortHead)) }
-func (h *sessionHeap) Pop() any {
-	last := h.heads[len(h.heads)-1]
-	h.heads = h.heads[:len(h.heads)-1]
-	return last
-}
-
-func (h *sessionHeap) merge(visit func([]byte) error) error {
-	heap.Init(h)
-	for len(h.heads) > 0 {
-		if err := visit(h.heads[0].row); err != nil {
-			return err
-		}
-		switch err := h.heads[0].next(); {
-		case err == io.EOF:
-			if rows := h.heads[0].rows; rows != nil {
-				rows.Close()
-			}
-			heap.Pop(h)
-		case err != nil:
-			return err
-		default:
-			heap.Fix(h, 0)
-		}
-	}
-	return nil
-}
-
-func (h *sessionHeap) close() {
-	for _, head := range h.heads {
-		if head.rows != nil {
-			head.rows.Close()
-		}
-	}
 }

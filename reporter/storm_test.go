@@ -1,7 +1,6 @@
 package reporter
 
 import (
-	"bytes"
 	"fmt"
 	"testing"
 	"time"
@@ -15,20 +14,7 @@ import (
 func stormSite(t testing.TB, events, each, times int) *site {
 	t.Helper()
 	month := sample.New(october, 1, events)
-	var tenants []Tenant
-	for _, x := range sample.Tenants() {
-		tenants = append(tenants, Tenant{ID: schemas.Tenant(x.ID), Name: x.Name, Schedule: "@hourly"})
-	}
-	s := newSite(t, tenants...)
-	for key, objects := range month.Catalogs() {
-		var file bytes.Buffer
-		if err := schemas.WriteCatalog(&file, objects); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := s.Buckets.Catalog.PutBytes(t.Context(), key, file.Bytes()); err != nil {
-			t.Fatal(err)
-		}
-	}
+	s := sampleSite(t, month)
 	for n := range times {
 		size, count := each*(4+3*n)/4, 0
 		var pending []schemas.Event

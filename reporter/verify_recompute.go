@@ -218,7 +218,7 @@ func (p *past) rewrite(ctx context.Context, out *Recomputation) error {
 			u := accounting.UsageReport{TenantID: p.tenant.ID, Name: m.TenantName, Statement: statement, Holdings: p.catalog.holdings, Guard: p.rules.CSVGuard}
 			_, _, err = u.Write(d)
 		case schemas.ReportSessions:
-			err = writeSessionsCSV(d, sorted, p.rules.CSVGuard)
+			err = writeSessionsCSV(d, sorted, p.rules.CSVGuard, func(*schemas.Session, []byte) error { return ctx.Err() })
 		}
 		if err != nil {
 			return err
@@ -226,27 +226,4 @@ func (p *past) rewrite(ctx context.Context, out *Recomputation) error {
 		out.Reports = append(out.Reports, RecomputedReport{entry.Report, entry.Plaintext, d.digest()})
 	}
 	return nil
-}
-
-// writeSessionsCSV writes the sessions report.
-func writeSessionsCSV(w io.Writer, sorted *sorter, guard bool) error {
-	csv := schemas.SessionWriter{Guard: guard}
-	buf := schemas.AppendHeader(nil, schemas.SessionColumns)
-	var session schemas.Session
-	err := sorted.each(func(encoded []byte) error {
-		if err := schemas.DecodeSession(encoded, &session); err != nil {
-			return err
-		}
-		if buf = csv.Append(buf, &session); len(buf) < 64<<10 {
-			return nil
-		}
-		_, err := w.Write(buf)
-		buf = buf[:0]
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	_, err = w.Write(buf)
-	return err
 }
