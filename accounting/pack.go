@@ -15,7 +15,7 @@ import (
 // this much memory (a larger file makes a larger pack, spilled in runs of this size).
 const (
 	PackMembers = 1000
-	PackMemory  = 48 << 20
+	PackMemory  = 32 << 20
 	packSpans   = 200_000
 )
 

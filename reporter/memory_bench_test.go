@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"testing"
@@ -89,6 +90,7 @@ func TestMemoryChild(t *testing.T) {
 		s.put(s.Buckets.Usage, fmt.Sprintf("dt=%03d/%s", i/100, filepath.Base(name)), name)
 	}
 	runtime.GC()
+	debug.SetMemoryLimit(SoftMemory)
 	began := time.Now()
 	result := s.run(RunOptions{Period: october, AsOf: afterOctober})
 	sessions := int64(0)

@@ -111,6 +111,10 @@ func (r *Reporter) progress(p Progress) {
 	}
 }
 
+// SoftMemory is from how many bytes of memory on a process that makes reports had better collect garbage
+// more often than let its heap grow: what it holds at once is about half of that, whatever the size of the month.
+const SoftMemory = 400 << 20
+
 // Prepare makes sure that the buckets exist.
 func (r *Reporter) Prepare(ctx context.Context) error {
 	for _, b := range []*bucket.Bucket{r.Buckets.Usage, r.Buckets.Catalog, r.Buckets.Metering, r.Buckets.Reporting} {

@@ -5,9 +5,15 @@ package main
 import (
 	"fmt"
 	"os"
+	"runtime/debug"
+
+	"github.com/playmeter/playmeter/reporter"
 )
 
 func main() {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(reporter.SoftMemory)
+	}
 	a := &app{in: os.Stdin, out: os.Stdout, err: newConsole(os.Stderr)}
 	err := newRoot(a).ExecuteContext(a.interruptible())
 	code := a.exitCode(err)
