@@ -44,7 +44,7 @@ func (r *Reporter) loadCatalog(ctx context.Context, tenant schemas.Tenant, b acc
 	if err != nil {
 		return nil, err
 	}
-	v := &catalogView{holdings: accounting.NewHoldings(b), listed: snapshotsDigest(all)}
+	v := &catalogView{holdings: accounting.NewHoldings(b), listed: snapshotsDigest(all, b.From)}
 	first, pending, err := r.baseSnapshot(ctx, v, all, b.From)
 	if err != nil {
 		return nil, err
@@ -84,11 +84,14 @@ func (r *Reporter) loadCatalog(ctx context.Context, tenant schemas.Tenant, b acc
 	return v, nil
 }
 
-// snapshotsDigest names a list of snapshots.
-func snapshotsDigest(all []snapshot) string {
+// snapshotsDigest names the snapshots of a list that are in force from an instant on: the last at or before it,
+// and those after it.
+func snapshotsDigest(all []snapshot, from int64) string {
 	sum := sha256.New()
-	for _, s := range all {
-		fmt.Fprintf(sum, "%s %s\n", s.Key, s.ETag)
+	for i, s := range all {
+		if i+1 == len(all) || all[i+1].at.UnixNano() > from {
+			fmt.Fprintf(sum, "%s %s\n", s.Key, s.ETag)
+		}
 	}
 	return hex.EncodeToString(sum.Sum(nil))
 }

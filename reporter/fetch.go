@@ -21,33 +21,75 @@ import (
 type Fetcher struct {
 	Reporting  *bucket.Bucket
 	Identities crypto.Identities
+	// Restatement, if not 0, is the number of the restatement whose reports are meant.
+	Restatement int
 	// Progress, if set, is told how many sealed bytes have come, of how many.
 	Progress func(done, total int64)
 }
 
 // Fetch writes the CSV of a tenant's report to out: the one that the period's
-// manifest.json points to, so that usage and sessions fetched under one manifest belong together.
+// manifest.json points to, so that usage and sessions fetched under one manifest belong together, or
+// that of a restatement. What a restatement changed (schemas.ReportDiff) is that of the newest unless
+// another is asked for.
 //
 //   - Errors: bytes that are not those of the manifest; then what was written
 //     to out so far must not be used.
 func (f *Fetcher) Fetch(ctx context.Context, tenant schemas.Tenant, p schemas.Period, report schemas.Report, out io.Writer) (*schemas.Manifest, error) {
 	folder := schemas.ReportFolder(tenant, p)
-	raw, _, err := f.Reporting.Get(ctx, folder+schemas.ManifestFile, "", maxSmall)
+	m, err := f.manifest(ctx, folder+schemas.ManifestFile)
 	if errors.Is(err, bucket.ErrNotExist) {
 		return nil, fmt.Errorf("there are no reports of tenant %s for %s yet: %w; \"playmeter run --month %s\" makes them", tenant, p, err, p)
 	} else if err != nil {
 		return nil, err
 	}
-	var m schemas.Manifest
-	if err := json.Unmarshal(raw, &m); err != nil {
-		return nil, fmt.Errorf("read %s%s: %w", folder, schemas.ManifestFile, err)
+	newest := 0
+	if m.RestatedBy != nil {
+		newest = m.RestatedBy.Restatement
 	}
-	for _, entry := range m.Reports {
-		if entry.Report == report {
-			return &m, f.open(ctx, folder+entry.Object, &entry, out)
+	n := f.Restatement
+	if n == 0 && report == schemas.ReportDiff {
+		n = newest
+	}
+	switch {
+	case n > newest || n == 0 && report == schemas.ReportDiff:
+		return nil, fmt.Errorf("tenant %s, %s: %s", tenant, p, restatements(newest))
+	case n > 0:
+		if m, err = f.manifest(ctx, folder+schemas.RestatementFolder(n)+schemas.ManifestFile); err != nil {
+			return nil, err
 		}
 	}
+	for _, entry := range m.Objects() {
+		if entry.Report == report {
+			return m, f.open(ctx, folder+entry.Object, &entry, out)
+		}
+	}
+	if report == schemas.ReportDiff {
+		report = schemas.ReportUsage
+	}
 	return nil, fmt.Errorf("the run %s of tenant %s has no %s report: no recipient is granted it", m.Run, tenant, report)
+}
+
+// restatements says how many there are.
+func restatements(n int) string {
+	switch n {
+	case 0:
+		return "the month has not been restated"
+	case 1:
+		return "there is only restatement 1"
+	}
+	return fmt.Sprintf("there are restatements 1 to %d", n)
+}
+
+func (f *Fetcher) manifest(ctx context.Context, key string) (*schemas.Manifest, error) {
+	raw, _, err := f.Reporting.Get(ctx, key, "", maxSmall)
+	if err != nil {
+		return nil, err
+	}
+	var m schemas.Manifest
+	if err := json.Unmarshal(raw, &m); err != nil {
+		return nil, fmt.Errorf("read %s: %w", key, err)
+	}
+	return &m, nil
 }
 
 // open downloads, checks, decrypts and unpacks a report.

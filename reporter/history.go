@@ -88,8 +88,8 @@ func needed(c *schemas.Commit) map[string]bool {
 // sweepEvery is how many commits lie between two sweeps of a month.
 const sweepEvery = 16
 
-// prune removes the reports of the runs that are kept no longer; manifests, their signatures and lists
-// of inputs stay for good. Now and then it also looks for what crashed runs have left.
+// prune removes the reports of the runs that are kept no longer, and what they were counted from as the metering
+// bucket has it; manifests, their signatures and lists of inputs stay for good. Now and then it also looks for what crashed runs have left.
 func (r *Reporter) prune(ctx context.Context, old, now *schemas.Commit) {
 	if old != nil {
 		uses := needed(now)

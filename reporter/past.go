@@ -180,7 +180,9 @@ func (r *Reporter) manifestOf(ctx context.Context, c *schemas.Commit) (*schemas.
 // pinned reads the list of inputs of the run.
 func (p *past) pinned(ctx context.Context) ([]schemas.Input, error) {
 	packed, _, err := p.r.Buckets.Metering.Get(ctx, p.commit.Inputs, "", maxStatement)
-	if err != nil {
+	if errors.Is(err, bucket.ErrNotExist) {
+		return nil, fmt.Errorf("what run %s was counted from is no longer kept (reports.keep says how long it is; its manifest stays): %w", p.id(), err)
+	} else if err != nil {
 		return nil, err
 	}
 	return schemas.ParseInputs(packed)
@@ -288,7 +290,7 @@ type Likeness string
 // The kinds of likeness.
 const (
 	LikeIdentical Likeness = "identical"  // to the byte
-	LikeOther     Likeness = "other"      // the tenant's name, a catalog snapshot or the software has changed since
+	LikeOther     Likeness = "other"      // a catalog snapshot or the software has changed since
 	LikeUnsealed  Likeness = "not sealed" // nobody was granted the report
 )
 

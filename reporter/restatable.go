@@ -81,7 +81,7 @@ func (r *Reporter) glance(ctx context.Context, seen *plan, c *schemas.Commit) (f
 		}
 	}
 	all, err := r.listSnapshots(ctx, c.Tenant, b.Until)
-	return filesDigest(inputs), snapshotsDigest(all), err
+	return filesDigest(inputs), snapshotsDigest(all, b.From), err
 }
 
 // known tells whether a run of this process found that a basis gives what the run that stands says.

@@ -281,3 +281,22 @@ func TestKeep(t *testing.T) {
 		}
 	}
 }
+
+func TestAWithdrawnFileThatCannotBeReadIsGivenUp(t *testing.T) {
+	s := newSite(t, acme())
+	s.putEvents("a.parquet", play("n1", 0, "acme", "film", "s1", time.Hour, 2))
+	s.putBytes("bad.parquet", []byte("rubbish"))
+	if m := s.month(); m.Complete || m.SetAside != 1 {
+		t.Errorf("complete %t, %d set aside, want one", m.Complete, m.SetAside)
+	}
+	c, err := s.Counted(t.Context(), "bad.parquet")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Withdraw(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	if m := s.month(); !m.Complete || m.SetAside != 0 {
+		t.Errorf("complete %t, %d set aside, want none", m.Complete, m.SetAside)
+	}
+}

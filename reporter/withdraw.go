@@ -66,7 +66,7 @@ func (r *Reporter) Counted(ctx context.Context, key string) (*Counted, error) {
 	case err != nil && !errors.Is(err, bucket.ErrNotExist):
 		return nil, err
 	}
-	if m := shelf.object(key, c.ETag); m != nil {
+	if m := shelf.object(key, c.ETag); m != nil && (m.ETag == c.ETag || c.ETag == "" || shelf.unreadable(key, c.ETag)) {
 		c.Gone = c.ETag == ""
 		c.ETag, c.Size, c.Rows = m.ETag, m.Size, m.Rows
 		for tenant := range m.Tenants {
@@ -83,6 +83,18 @@ func (r *Reporter) Counted(ctx context.Context, key string) (*Counted, error) {
 	return c, nil
 }
 
+// unreadable tells whether an object was set aside.
+func (s *shelf) unreadable(key, etag string) bool {
+	for _, p := range s.sorted() {
+		for i := range p.index.Members {
+			if m := &p.index.Members[i]; m.Key == key && m.ETag == etag && m.Unreadable != "" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // object finds the readable object of a key: that of the ETag, or else (where the ETag is empty or has no
 // tally that could be read) the newest.
 func (s *shelf) object(key, etag string) *schemas.Member {
@@ -97,7 +109,7 @@ func (s *shelf) object(key, etag string) *schemas.Member {
 			case found == nil, m.ETag == etag && found.ETag != etag:
 				found = m
 			case found.ETag == etag && etag != "":
-			case m.Modified.After(found.Modified):
+			case newer(m, &wantedFile{Info: bucket.Info{ETag: found.ETag, Modified: found.Modified}, counted: found.Counted}):
 				found = m
 			}
 		}

@@ -20,6 +20,9 @@ type Metrics struct {
 	files    prometheus.Gauge
 	aside    prometheus.Gauge
 	rejected *prometheus.GaugeVec
+	missing  *prometheus.GaugeVec
+	copies   *prometheus.GaugeVec
+	restated *prometheus.CounterVec
 }
 
 // NewMetrics makes metrics of their own registry.
@@ -32,10 +35,13 @@ func NewMetrics(version string) *Metrics {
 		files:    prometheus.NewGauge(prometheus.GaugeOpts{Name: "playmeter_files", Help: "Usage files in the bucket at the last run."}),
 		aside:    prometheus.NewGauge(prometheus.GaugeOpts{Name: "playmeter_files_set_aside", Help: "Usage files that cannot be read, at the last run."}),
 		rejected: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "playmeter_rows_rejected", Help: "Rejected rows of a tenant's month at its last run."}, []string{"tenant", "month"}),
+		missing:  prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "playmeter_events_missing", Help: "Events that the nodes of a tenant's month numbered and that never came, over all tenants, at its last run."}, []string{"tenant", "month"}),
+		copies:   prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "playmeter_rows_duplicate", Help: "Rows of a tenant's month left out as copies, at its last run."}, []string{"tenant", "month"}),
+		restated: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "playmeter_restatements_total", Help: "Restatements made of a tenant's final months."}, []string{"tenant"}),
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "playmeter_build_info", Help: "Always 1.", ConstLabels: prometheus.Labels{"version": version}})
 	build.Set(1)
-	m.registry.MustRegister(m.runs, m.success, m.tallied, m.files, m.aside, m.rejected, build,
+	m.registry.MustRegister(m.runs, m.success, m.tallied, m.files, m.aside, m.rejected, m.missing, m.copies, m.restated, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, result := range []string{"done", "failed"} {
 		m.runs.WithLabelValues(result)
@@ -62,8 +68,22 @@ func (m *Metrics) Observe(result *reporter.Result, err error, now time.Time) {
 		m.runs.WithLabelValues("done").Inc()
 		m.success.WithLabelValues(string(t.Tenant)).Set(float64(now.Unix()))
 		if t.Manifest != nil {
-			m.rejected.WithLabelValues(string(t.Tenant), t.Period.String()).Set(float64(t.Rejected()))
+			m.observeMonth(t)
 		}
+	}
+}
+
+func (m *Metrics) observeMonth(t *reporter.TenantResult) {
+	tenant, month := string(t.Tenant), t.Period.String()
+	missing := int64(0)
+	for _, n := range t.Manifest.Nodes {
+		missing += n.Missing
+	}
+	m.rejected.WithLabelValues(tenant, month).Set(float64(t.Rejected()))
+	m.missing.WithLabelValues(tenant, month).Set(float64(missing))
+	m.copies.WithLabelValues(tenant, month).Set(float64(t.Manifest.Events.Duplicates))
+	if t.Restatement > 0 {
+		m.restated.WithLabelValues(tenant).Inc()
 	}
 }
 

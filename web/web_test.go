@@ -68,7 +68,8 @@ func TestMetricsTellWhatRunsCameTo(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	period := schemas.PeriodOf(now)
 	s.Metrics.Observe(&reporter.Result{Files: 7, Counted: 3, Aside: make([]reporter.Aside, 2), Tenants: []reporter.TenantResult{
-		{Tenant: "a", Period: period, Manifest: &schemas.Manifest{Events: schemas.Events{Rejected: map[string]int64{"no_node": 4, "bad_value": 1}}}},
+		{Tenant: "a", Period: period, Restatement: 1, Manifest: &schemas.Manifest{Events: schemas.Events{Duplicates: 6, Rejected: map[string]int64{"no_node": 4, "bad_value": 1}},
+			Nodes: []schemas.NodeEvents{{Node: "n1", Missing: 2}, {Node: "n2", Missing: 1}}}},
 		{Tenant: "b", Period: period, Err: errors.New("nobody could read them")},
 	}}, nil, now)
 	s.Metrics.Observe(nil, errors.New("the store is away"), now)
@@ -77,6 +78,7 @@ func TestMetricsTellWhatRunsCameTo(t *testing.T) {
 		`playmeter_runs_total{result="done"} 1`, `playmeter_runs_total{result="failed"} 2`,
 		`playmeter_last_success_timestamp_seconds{tenant="a"} 1.8e+09`, `playmeter_files_tallied_total 3`, "playmeter_files 7",
 		"playmeter_files_set_aside 2", `playmeter_rows_rejected{month="2027-01",tenant="a"} 5`, `playmeter_build_info{version="v1"} 1`,
+		`playmeter_events_missing{month="2027-01",tenant="a"} 3`, `playmeter_rows_duplicate{month="2027-01",tenant="a"} 6`, `playmeter_restatements_total{tenant="a"} 1`,
 	} {
 		if !strings.Contains(body, want+"\n") {
 			t.Errorf("lacks %s", want)

@@ -104,7 +104,7 @@ func (a *app) compare(ctx context.Context, s *site, o diffing) (*reporter.Diff, 
 // warnLikeness says so where a report that was made again is not the one that was sealed.
 func (a *app) warnLikeness(l reporter.Likeness, run string) {
 	if l == reporter.LikeOther {
-		a.say("warning: the usage report of run %s, made again, is not to the byte the one that was sealed: the tenant's name, a catalog snapshot or the software has changed since", run)
+		a.say("warning: the usage report of run %s, made again, is not to the byte the one that was sealed: a catalog snapshot or the software has changed since", run)
 	}
 }
 

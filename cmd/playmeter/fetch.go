@@ -19,6 +19,10 @@ import (
 const fetchHelp = `Gets a report out of the reporting bucket, checks it against its manifest,
 decrypts and unpacks it: what comes out is the CSV.
 
+Of a month that was restated it is the final report all the same; --restatement N
+gets that of a restatement, and "fetch usage.diff" what a restatement (the newest,
+unless --restatement says which) changed of usage, with the causes.
+
 With -o the CSV appears under its name only when it is whole and checked, and
 only you can read it. Without -o it is printed, once it is whole and checked. When
 something is wrong nothing comes out.
@@ -35,19 +39,26 @@ type fetching struct {
 	output   string
 	table    bool
 	lines    int
+
+	restatement int // 0: none
 }
+
+// fetchable are the reports, and what a restatement changed.
+var fetchable = []string{string(schemas.ReportUsage), string(schemas.ReportSessions), string(schemas.ReportDiff)}
 
 func fetchCommand(a *app) *cobra.Command {
 	var f fetching
 	c := &cobra.Command{
-		Use: "fetch usage|sessions --tenant ID --identity FILE", Short: "Get a report, decrypted", Long: fetchHelp, GroupID: "work",
-		ValidArgs: []string{"usage", "sessions"}, Args: reportArg,
+		Use: "fetch usage|sessions|usage.diff --tenant ID --identity FILE", Short: "Get a report, decrypted", Long: fetchHelp, GroupID: "work",
+		ValidArgs: fetchable, Args: reportArg,
 		Example: `  playmeter fetch usage --tenant iten4EXAMPLE --identity films.key
   playmeter fetch sessions --tenant iten4EXAMPLE --month 2026-10 --identity ~/.ssh/id_ed25519 -o sessions.csv
-  playmeter fetch usage --tenant iten4EXAMPLE --identity films.key --table`,
+  playmeter fetch usage --tenant iten4EXAMPLE --identity films.key --table
+  playmeter fetch usage.diff --tenant iten4EXAMPLE --month 2026-09 --identity films.key`,
 	}
 	c.Flags().Var(&textFlag{kind: "ID", set: func(s string) (err error) { f.tenant, err = schemas.ParseTenant(s); return err }}, "tenant", "the tenant")
 	monthFlag(c, &f.month, "the month (default the current one)")
+	c.Flags().IntVar(&f.restatement, "restatement", 0, "`NUMBER` of the restatement of a final month to get the report of")
 	c.Flags().StringVarP(&f.identity, "identity", "i", "", "`FILE` with the identity that opens the report")
 	c.Flags().StringVarP(&f.output, "output", "o", "", "write the CSV to `FILE` (default standard output)")
 	c.Flags().BoolVar(&f.table, "table", false, "show the first lines and the telling columns as a table instead")
@@ -63,13 +74,16 @@ func fetchCommand(a *app) *cobra.Command {
 }
 
 func reportArg(_ *cobra.Command, args []string) error {
-	if len(args) != 1 || !slices.Contains(schemas.Reports, schemas.Report(args[0])) {
-		return fmt.Errorf("say which report to fetch: usage or sessions")
+	if len(args) != 1 || !slices.Contains(fetchable, args[0]) {
+		return fmt.Errorf("say which report to fetch: usage or sessions (or usage.diff: what a restatement changed)")
 	}
 	return nil
 }
 
 func (a *app) fetch(ctx context.Context, f fetching) (err error) {
+	if f.restatement < 0 {
+		return usagef("--restatement %d: they are numbered from 1", f.restatement)
+	}
 	if f.month.IsZero() {
 		f.month = schemas.PeriodOf(time.Now())
 	}
@@ -92,7 +106,7 @@ func (a *app) fetch(ctx context.Context, f fetching) (err error) {
 	defer s.close()
 	p := a.progress()
 	defer p.end()
-	get := newGetter(ctx, &reporter.Fetcher{Reporting: s.reporter.Buckets.Reporting, Identities: ids,
+	get := newGetter(ctx, &reporter.Fetcher{Reporting: s.reporter.Buckets.Reporting, Identities: ids, Restatement: f.restatement,
 		Progress: func(done, total int64) { p.at("fetching "+string(f.report), done, total, "bytes") }}, f)
 	switch {
 	case f.table:
@@ -150,6 +164,17 @@ func (a *app) fetchFile(f fetching, get getter) error {
 		return fmt.Errorf("write %s: %w", f.output, err)
 	}
 	a.err.show("")
-	a.say("%s: the %s report of %s, %s, as of %s (%s)", f.output, f.report, f.tenant, f.month, m.AsOf, m.State)
+	a.say("%s: the %s report of %s, %s, as of %s (%s)", f.output, f.report, f.tenant, f.month, m.AsOf, stateOf(m))
 	return nil
+}
+
+// stateOf says what the reports of a manifest are.
+func stateOf(m *schemas.Manifest) string {
+	switch {
+	case m.Restatement > 0:
+		return fmt.Sprintf("restatement %d", m.Restatement)
+	case m.RestatedBy != nil:
+		return fmt.Sprintf("%s; restatement %d is of run %s", m.State, m.RestatedBy.Restatement, m.RestatedBy.Run)
+	}
+	return m.State
 }

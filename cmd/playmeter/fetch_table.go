@@ -78,6 +78,27 @@ func (l *sessionLine) cells() []any {
 	return []any{l.Date + " " + l.Start, l.Title, l.Platform, l.OS, where, l.Watched, l.Percent, humanize.IBytes(uint64(l.Bytes))}
 }
 
+// diffLine is the same of what a restatement changed.
+type diffLine struct {
+	Object string `csv:"object_id"`
+	Column string `csv:"column"`
+	Before string `csv:"before"`
+	After  string `csv:"after"`
+	Delta  string `csv:"delta"`
+	Causes string `csv:"causes"`
+	Row    string `csv:"row"`
+}
+
+var diffHead = []string{"OBJECT", "COLUMN", "BEFORE", "AFTER", "DELTA", "CAUSES"}
+
+func (l *diffLine) cells() []any {
+	object := l.Object
+	if l.Row == "tenancy" {
+		object = "ALL OF " + l.Object
+	}
+	return []any{object, l.Column, l.Before, l.After, l.Delta, l.Causes}
+}
+
 // fetchTable shows the first rows of a report, when all of it has been checked.
 func (a *app) fetchTable(f fetching, get getter) error {
 	r, w := io.Pipe()
@@ -99,7 +120,7 @@ func (a *app) fetchTable(f fetching, get getter) error {
 		return fmt.Errorf("read the %s report: %w", f.report, bad)
 	}
 	a.err.show("")
-	a.say("The %s report of %s for %s, as of %s (%s):", f.report, f.tenant, f.month, m.AsOf, m.State)
+	a.say("The %s report of %s for %s, as of %s (%s):", f.report, f.tenant, f.month, m.AsOf, stateOf(m))
 	if err := t.write(a.out); err != nil {
 		return err
 	}
@@ -112,10 +133,13 @@ func (a *app) fetchTable(f fetching, get getter) error {
 // readTable reads up to n rows of a report.
 func readTable(report schemas.Report, r io.Reader, n int) (t *table, more bool, err error) {
 	row, head := func() interface{ cells() []any } { return new(usageLine) }, usageHead
-	if report == schemas.ReportSessions {
+	switch report {
+	case schemas.ReportSessions:
 		row, head = func() interface{ cells() []any } { return new(sessionLine) }, sessionHead
+	case schemas.ReportDiff:
+		row, head = func() interface{ cells() []any } { return new(diffLine) }, diffHead
 	}
-	t = &table{head: head, right: []string{"STORAGE", "VIEWS", "VIDEO HOURS", "PLAYED", "DOWNLOADED", "ERRORS", "WATCHED S", "SEEN %", "TRAFFIC"}}
+	t = &table{head: head, right: []string{"STORAGE", "VIEWS", "VIDEO HOURS", "PLAYED", "DOWNLOADED", "ERRORS", "WATCHED S", "SEEN %", "TRAFFIC", "BEFORE", "AFTER", "DELTA"}}
 	lines, err := newLines(r, report)
 	if err != nil {
 		return nil, false, err
@@ -137,8 +161,11 @@ func readTable(report schemas.Report, r io.Reader, n int) (t *table, more bool, 
 // newLines reads rows of a report into structs of its kind.
 func newLines(r io.Reader, report schemas.Report) (func(any) error, error) {
 	var kind any = usageLine{}
-	if report == schemas.ReportSessions {
+	switch report {
+	case schemas.ReportSessions:
 		kind = sessionLine{}
+	case schemas.ReportDiff:
+		kind = diffLine{}
 	}
 	u, err := gocsv.NewUnmarshaller(csv.NewReader(r), kind)
 	if err != nil {
@@ -154,6 +181,8 @@ func newLines(r io.Reader, report schemas.Report) (func(any) error, error) {
 			*to = line.(usageLine)
 		case *sessionLine:
 			*to = line.(sessionLine)
+		case *diffLine:
+			*to = line.(diffLine)
 		}
 		return nil
 	}, nil

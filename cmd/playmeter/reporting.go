@@ -159,8 +159,9 @@ func newReporter(c *Config, temp string) (*reporter.Reporter, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &reporter.Reporter{Agents: enrichment.NewUserAgents(), Geo: geo, Grace: c.Reports.Grace, Version: softwareVersion(),
-		Temp: temp, Workers: runtime.GOMAXPROCS(0), Now: time.Now}
+	r := &reporter.Reporter{Agents: enrichment.NewUserAgents(), Geo: geo, Grace: c.Reports.Grace,
+		Keep: reporter.Keep(c.Reports.Keep), Restate: reporter.Restate(c.Reports.Restate),
+		Version: softwareVersion(), Temp: temp, Workers: runtime.GOMAXPROCS(0), Now: time.Now}
 	for i := range c.Tenants {
 		t, err := newTenant(c, &c.Tenants[i])
 		if err != nil {
@@ -201,7 +202,7 @@ func tenantIDs(texts []string) ([]schemas.Tenant, error) {
 
 // showProgress shows a reporter's stages.
 func showProgress(p *progress) func(reporter.Progress) {
-	labels := map[string]string{"tally": "counting usage files", "fold": "adding up", "write": "writing reports", "verify": "checking reports"}
+	labels := map[string]string{"tally": "counting usage files", "reconcile": "looking for copies", "fold": "adding up", "write": "writing reports", "verify": "checking reports"}
 	return func(at reporter.Progress) {
 		label := labels[at.Stage]
 		if at.Tenant != "" {

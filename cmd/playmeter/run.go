@@ -17,27 +17,45 @@ const runHelp = `Counts what is new in the usage bucket and makes the reports of
 tenants or for those named, then ends. What the daemon does by its schedule, now.
 
 A month that is not over gets month-to-date reports; every run replaces them. A
-month that is over for longer than reports.grace becomes final.
+month that is over for longer than reports.grace becomes final, and its reports stay.
+What changes them later (late files, "playmeter withdraw", a newer catalog) makes a
+restatement beside them: whole reports and what changed, at most one a tenant in
+reports.restate.every, none later than reports.restate.until after the month's end.
+
+The rules of a month (tiers, density_of, session_idle, csv_guard) are those of its
+first run. --rules=current takes those of the configuration from now on, which the
+manifest shows; of a final month that is a restatement.
 
 Exit codes: 0 done; 1 failed; 2 wrong usage or configuration; 3 done, but usage
 files were set aside or rows were rejected ("playmeter status" says which).`
 
+// The rules that a run can count by.
+const (
+	rulesFixed   = "fixed"
+	rulesCurrent = "current"
+)
+
 func runCommand(a *app) *cobra.Command {
 	var o reporter.RunOptions
 	var tenants []string
+	rules := rulesFixed
 	c := &cobra.Command{
 		Use: "run", Short: "Make reports now", Long: runHelp, GroupID: "work", Args: cobra.NoArgs,
 		Example: `  playmeter run
   playmeter run --month 2026-10 --tenant iten4EXAMPLE
   playmeter run --as-of 2026-10-14
+  playmeter run --month 2026-09 --tenant iten4EXAMPLE --rules=current
   playmeter run --json | jq '.tenants[].manifest.events'`,
 	}
 	monthFlag(c, &o.Period, "the month to report (default that of the as-of)")
 	c.Flags().StringArrayVar(&tenants, "tenant", nil, "`ID` of a tenant; may be repeated (default all)")
 	c.Flags().Var(&textFlag{kind: "TIME", set: func(s string) (err error) { o.AsOf, err = parseTime(s); return err }}, "as-of",
 		"the instant the reports speak for, RFC 3339 or YYYY-MM-DD[THH:MM[:SS]] in UTC (default now)")
+	c.Flags().Var(&textFlag{text: rules, kind: "WHICH", set: func(s string) error { return setWord(&rules, s, []string{rulesFixed, rulesCurrent}) }}, "rules",
+		"fixed: those of the month's first run; current: those of the configuration, from now on")
 	a.jsonFlag(c)
 	c.RunE = a.do(func(ctx context.Context, _ []string) (err error) {
+		o.CurrentRules = rules == rulesCurrent
 		if o.Tenants, err = tenantIDs(tenants); err != nil {
 			return err
 		}

@@ -52,8 +52,12 @@ func runTable(r *reporter.Result) *table {
 			t.add(of.Tenant, of.Period, state, of.Run, "-", "", "", "")
 			continue
 		}
-		for _, report := range of.Manifest.Reports {
-			t.add(of.Tenant, of.Period, of.State, of.Run, report.Report, humanize.Comma(report.Rows),
+		state := of.State
+		if of.Restatement > 0 {
+			state = fmt.Sprintf("restatement %d", of.Restatement)
+		}
+		for _, report := range of.Manifest.Objects() {
+			t.add(of.Tenant, of.Period, state, of.Run, report.Report, humanize.Comma(report.Rows),
 				humanize.IBytes(uint64(report.Sealed.Bytes)), len(report.Recipients))
 		}
 	}
@@ -95,7 +99,11 @@ func (a *app) fetchHint(r *reporter.Result) string {
 	for i := range r.Tenants {
 		if t := &r.Tenants[i]; t.Manifest != nil && len(t.Manifest.Reports) > 0 {
 			report := t.Manifest.Reports[0].Report
-			return fmt.Sprintf("%s fetch %s --tenant %s --month %s%s --identity FILE -o %s.csv", program(), report, t.Tenant, t.Period, a.flagsFor(), report)
+			which := ""
+			if t.Restatement > 0 {
+				which = fmt.Sprintf(" --restatement %d", t.Restatement)
+			}
+			return fmt.Sprintf("%s fetch %s --tenant %s --month %s%s%s --identity FILE -o %s.csv", program(), report, t.Tenant, t.Period, which, a.flagsFor(), report)
 		}
 	}
 	return ""

@@ -10,17 +10,28 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/playmeter/playmeter/reporter"
+	"github.com/playmeter/playmeter/schemas"
 )
 
-const statusHelp = `Shows every tenant's months, their last and next runs, the usage files that could
-not be read and why, and usage of tenants that are not configured. It looks, and
-counts nothing anew.`
+const statusHelp = `Shows every tenant's months, their last and next runs, and, where there is something to
+say: usage files that could not be read and why, rejected rows, events that nodes
+numbered and that never came, numbers that were used twice, clocks that run ahead,
+copies that were left out, what was withdrawn, final months that wait for a
+restatement, usage of tenants that are not configured.
+
+It looks at what runs have stored, and counts nothing anew: usage files that came
+since the last run are not in it. Gaps are looked for in the newest three months with
+usage; --month looks at another. Long lists are cut; --json has all of it.`
 
 func statusCommand(a *app) *cobra.Command {
+	var month schemas.Period
 	c := &cobra.Command{
-		Use: "status", Short: "Show months, runs and what is set aside", Long: statusHelp, GroupID: "look", Args: cobra.NoArgs,
-		Example: "  playmeter status\n  playmeter status --json | jq .set_aside",
+		Use: "status", Short: "Show months, runs, and what is missing or set aside", Long: statusHelp, GroupID: "look", Args: cobra.NoArgs,
+		Example: `  playmeter status
+  playmeter status --month 2026-09
+  playmeter status --json | jq '.numbers[].nodes'`,
 	}
+	monthFlag(c, &month, "look at this month alone")
 	a.jsonFlag(c)
 	c.RunE = a.do(func(ctx context.Context, _ []string) error {
 		s, err := a.open(ctx, toRead)
@@ -28,7 +39,7 @@ func statusCommand(a *app) *cobra.Command {
 			return err
 		}
 		defer s.close()
-		status, err := s.reporter.Status(ctx)
+		status, err := s.reporter.StatusOf(ctx, month)
 		if err != nil {
 			return err
 		}
@@ -40,37 +51,43 @@ func statusCommand(a *app) *cobra.Command {
 	return c
 }
 
+// shownMonths is how many lines the table of months has at most.
+const shownMonths = 60
+
 func (a *app) tellStatus(s *reporter.Status) error {
-	fmt.Fprintf(a.out, "%s usage files, %s", humanize.Comma(int64(s.Files)), humanize.IBytes(uint64(s.Bytes)))
-	if s.Untold > 0 {
-		fmt.Fprintf(a.out, "; %s not counted yet, the next run does it", humanize.Comma(int64(s.Untold)))
-	}
-	fmt.Fprint(a.out, "\n\n")
-	if len(s.Months) > 0 {
-		if err := monthTable(s.Months).write(a.out); err != nil {
-			return err
+	fmt.Fprintf(a.out, "%s, %s; %s\n", count(s.Files, "usage file"), humanize.IBytes(uint64(s.Bytes)), count(s.Packs, "pack"))
+	for _, line := range []struct {
+		n    int
+		text string
+	}{
+		{s.Untold, "not counted yet: the next run does it"},
+		{s.Gone, "no longer in the bucket, and counted all the same"},
+		{len(s.Withdrawn), `withdrawn ("playmeter withdraw --list")`},
+	} {
+		if line.n > 0 {
+			fmt.Fprintf(a.out, "%s %s\n", count(line.n, "usage file"), line.text)
 		}
-	} else {
+	}
+	fmt.Fprintln(a.out)
+	if len(s.Months) == 0 {
 		fmt.Fprintln(a.out, "No tenant is configured.")
+	} else if err := monthTable(s.Months[:min(len(s.Months), shownMonths)]).write(a.out); err != nil {
+		return err
 	}
-	for _, f := range s.Aside {
-		fmt.Fprintf(a.out, "\nset aside: %s\n  %s\n", printable(f.Key), printable(f.Reason))
+	if more := len(s.Months) - shownMonths; more > 0 {
+		fmt.Fprintf(a.out, "and %s more: --month shows one, --json all\n", humanize.Comma(int64(more)))
 	}
-	if len(s.Aside) > 0 {
-		fmt.Fprintln(a.out, "A file is tried again when it is replaced under its key.")
-	}
-	if len(s.Placeless) > 0 {
-		fmt.Fprintf(a.out, "\nrows that belong to nobody, because tenant or time cannot be read: %s\n", reasons(s.Placeless))
-	}
-	for _, t := range s.Unconfigured {
-		fmt.Fprintf(a.out, "\nnot configured: %s has %s rows of usage and gets no reports; add it under tenants\n", t.Tenant, humanize.Comma(t.Rows))
+	for _, section := range statusSections(s) {
+		section.write(a.out)
 	}
 	return nil
 }
 
+// monthTable has a row for each tenant and month.
 func monthTable(months []reporter.MonthStatus) *table {
-	t := &table{head: []string{"MONTH", "TENANT", "STATE", "LAST RUN", "RUNS", "REPORTS", "REJECTED", "NEXT RUN"}, right: []string{"RUNS", "REJECTED"}}
-	for _, m := range months {
+	t := &table{head: []string{"MONTH", "TENANT", "STATE", "LAST RUN", "RUNS", "KEPT", "REPORTS", "REJECTED", "NEXT RUN"}, right: []string{"RUNS", "KEPT", "REJECTED"}}
+	for i := range months {
+		m := &months[i]
 		last, next := m.LastRun, "-"
 		if last == "" {
 			last = "never"
@@ -78,15 +95,22 @@ func monthTable(months []reporter.MonthStatus) *table {
 		if !m.Next.IsZero() {
 			next = m.Next.UTC().Format(time.RFC3339)
 		}
-		rejected := int64(0)
-		for _, n := range m.Rejected {
-			rejected += n
+		state := m.State
+		if m.Made != "" && m.Made != m.State {
+			state += ", reports " + m.Made
 		}
-		var reports []string
-		for _, r := range m.Reports {
-			reports = append(reports, string(r))
+		if m.Restatements > 0 {
+			state += fmt.Sprintf(", restated %d×", m.Restatements)
 		}
-		t.add(m.Period, m.Tenant, m.State, last, m.Runs, strings.Join(reports, " "), humanize.Comma(rejected), next)
+		t.add(m.Period, m.Tenant, state, last, m.Runs, len(m.Kept), strings.Join(texts(m.Reports), " "), humanize.Comma(total(m.Rejected)), next)
 	}
 	return t
+}
+
+func total(counts map[string]int64) int64 {
+	sum := int64(0)
+	for _, n := range counts {
+		sum += n
+	}
+	return sum
 }
