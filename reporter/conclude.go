@@ -46,7 +46,9 @@ func (x *run) conclude(ctx context.Context, manifest *schemas.Manifest) error {
 func (x *run) settle() {
 	c := &x.commit
 	c.Current = c.Run
+	before := ""
 	if x.head != nil {
+		before = x.head.Current.Run
 		c.Restated = x.head.Restated
 		c.Kept = slices.Clone(x.head.Kept)
 	}
@@ -59,7 +61,7 @@ func (x *run) settle() {
 		c.Current, c.Restated = x.head.Current, &c.Run
 		x.result.Note = fmt.Sprintf("restatement %d of a final month; the stable names stay on run %s", x.restatement, c.Current.Run)
 	}
-	c.Kept = keep(append(c.Kept, keptRun(c)), c.Current.Run, x.r.Keep)
+	c.Kept = keep(append(c.Kept, keptRun(c)), c.Current.Run, before, x.r.Keep)
 }
 
 // withdraw removes the files of a run that was overtaken: no commit names them.

@@ -28,7 +28,8 @@ type reconciling struct {
 }
 
 // reconcile finds copies and numbers in the hours from from until until, and notes in every
-// wanted file which rows it leaves out. Hours whose files are those of the last time are not looked at again.
+// wanted file with rows there, or met for the first time, which of all its rows it leaves out. Hours whose files
+// are those of the last time are not looked at again.
 func (r *Reporter) reconcile(ctx context.Context, w *wanted, s *shelf, from, until schemas.Hour) ([]*schemas.LedgerHour, error) {
 	x := &reconciling{r: r, w: w, private: s.private, place: make(map[*pack][]int32), chose: make(map[*wantedFile]int)}
 	for i, f := range w.files {
@@ -42,14 +43,15 @@ func (r *Reporter) reconcile(ctx context.Context, w *wanted, s *shelf, from, unt
 			return cmp.Or(-cmp.Compare(cardinality(a.Excluded), cardinality(b.Excluded)), cmp.Compare(exclusionDigest(a.Excluded, a.Differing), exclusionDigest(b.Excluded, b.Differing)))
 		})
 	}
-	days := w.days(from, until)
+	days := w.around(from, until)
 	for {
 		hours, lost, err := x.days(ctx, days)
 		if err != nil {
 			return nil, err
 		}
 		if len(lost) == 0 {
-			return hours, x.note(hours)
+			err := x.note(hours)
+			return slices.DeleteFunc(hours, func(h *schemas.LedgerHour) bool { return h.Hour < from || h.Hour >= until }), err
 		}
 		x.chose[lost[0]]++ // it leaves out a row that nothing counts any more
 	}
@@ -98,11 +100,45 @@ type hourFiles struct {
 
 // days lists the hours of the wanted files within bounds, by day.
 func (w *wanted) days(from, until schemas.Hour) []dayFiles {
+	return w.hours(func(h schemas.Hour) bool { return h >= from && h < until })
+}
+
+// around lists the days of all files that have rows within bounds or are met for the first time. So all of a
+// file is looked at, and what it leaves out is the same in the runs of every month: should it be gone by the
+// next month's run, the tally of this one serves.
+func (w *wanted) around(from, until schemas.Hour) []dayFiles {
+	days := make(map[schemas.Day]bool)
+	for _, f := range w.files {
+		f.whole = w.fresh[f.Key]
+		for _, span := range f.member.Tenants {
+			for _, h := range span.Hours {
+				f.whole = f.whole || h.Hour >= from && h.Hour < until
+			}
+		}
+		if !f.whole {
+			continue
+		}
+		for _, span := range f.member.Tenants {
+			for _, h := range span.Hours {
+				days[h.Hour.Day()] = true
+			}
+		}
+	}
+	// Events of clocks that are years off have no month that could be restated: nobody pays for their copies, and
+	// a file full of them costs nobody a ledger a day.
+	return w.hours(func(h schemas.Hour) bool { return days[h.Day()] && h >= from-farHours && h < until+farHours })
+}
+
+// farHours is how far from a period's hours copies are looked for: about as long as months are restated.
+const farHours = 400 * 24
+
+// hours lists those of the wanted files' hours that are asked for, by day.
+func (w *wanted) hours(which func(schemas.Hour) bool) []dayFiles {
 	byHour := make(map[schemas.Hour][]int32)
 	for i, f := range w.files {
 		for _, span := range f.member.Tenants {
 			for _, h := range span.Hours {
-				if list := byHour[h.Hour]; h.Hour >= from && h.Hour < until && (len(list) == 0 || list[len(list)-1] != int32(i)) {
+				if list := byHour[h.Hour]; which(h.Hour) && (len(list) == 0 || list[len(list)-1] != int32(i)) {
 					byHour[h.Hour] = append(list, int32(i))
 				}
 			}
@@ -304,6 +340,9 @@ func (x *reconciling) note(hours []*schemas.LedgerHour) error {
 	for _, h := range hours {
 		for _, c := range h.Copies {
 			f := x.w.byKey[c.Key]
+			if !f.whole {
+				continue
+			}
 			for _, part := range []struct {
 				into   **roaring64.Bitmap
 				stored []byte

@@ -25,10 +25,12 @@ func keptRun(c *schemas.Commit) schemas.KeptRun {
 }
 
 // keep decides which runs keep their reports (SPEC 7): the last so many, the last of each of the last so
-// many days, the current one, finals and restatements.
+// many days, the current one, the one that was current before it, finals and restatements.
 //
 //   - Shape: runs in the order of their commits.
-func keep(runs []schemas.KeptRun, current string, k Keep) []schemas.KeptRun {
+//   - The one before stays because a process that was about to publish it, and is overtaken, may still
+//     write its manifest.json: that must not lead to reports which are gone.
+func keep(runs []schemas.KeptRun, current, before string, k Keep) []schemas.KeptRun {
 	stays := make([]bool, len(runs))
 	newest := "" // day
 	for _, r := range runs {
@@ -37,7 +39,7 @@ func keep(runs []schemas.KeptRun, current string, k Keep) []schemas.KeptRun {
 	seen := make(map[string]bool) // days whose last run was met
 	for i := len(runs) - 1; i >= 0; i-- {
 		r, day := runs[i], dayOf(runs[i])
-		stays[i] = len(runs)-i <= k.Runs || r.Run == current || r.State == StateFinal || r.Restatement > 0
+		stays[i] = len(runs)-i <= k.Runs || r.Run == current || r.Run == before || r.State == StateFinal || r.Restatement > 0
 		if !seen[day] && daysBetween(day, newest) < k.Daily {
 			stays[i] = true
 		}

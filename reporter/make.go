@@ -236,7 +236,8 @@ func (x *run) priorInputs(ctx context.Context) ([]schemas.Input, error) {
 // fold makes statement and sessions, or takes them over from the run before
 // where nothing that they depend on has changed.
 func (x *run) fold(ctx context.Context) error {
-	if x.head != nil && x.restatement == 0 && x.head.SessionsKey == x.commit.SessionsKey && x.sessionsStand(ctx) {
+	// After a restatement the key speaks of that, and not of the current run's report.
+	if x.head != nil && x.restatement == 0 && x.head.Restated == nil && x.head.SessionsKey == x.commit.SessionsKey && x.sessionsStand(ctx) {
 		if s, err := x.r.readStatement(ctx, x.head); err == nil {
 			x.statement = s
 			x.commit.Sessions, x.commit.SessionRows = x.head.Sessions, x.head.SessionRows

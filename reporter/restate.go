@@ -205,6 +205,11 @@ func (x *run) steps(ctx context.Context) ([]accounting.DiffStep, error) {
 	if err != nil {
 		return nil, err
 	}
+	if like, err := before.likeness(first); err != nil {
+		return nil, err
+	} else if like == LikeOther {
+		x.warnings = append(x.warnings, fmt.Sprintf("the usage report of run %s cannot be made again to the byte, because a catalog snapshot under its name or the software has changed since: %s compares with what it would say now", before.id(), schemas.ReportDiff))
+	}
 	first.Name = x.tenant.Name
 	report := func(s *accounting.Statement, c *catalogView, guard bool) *accounting.UsageReport {
 		return &accounting.UsageReport{TenantID: x.tenant.ID, Name: x.tenant.Name, Statement: s, Holdings: c.holdings, Guard: guard}

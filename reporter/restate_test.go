@@ -262,18 +262,20 @@ func TestKeep(t *testing.T) {
 	runs := []schemas.KeptRun{run("2026-10-01T01", StateOpen, 0), run("2026-10-01T02", StateOpen, 0), run("2026-10-02T01", StateOpen, 0), run("2026-10-03T01", StateOpen, 0),
 		run("2026-10-03T02", StateOpen, 0), run("2026-10-04T01", StateFinal, 0), run("2026-10-05T01", StateFinal, 1), run("2026-10-06T01", StateOpen, 0)}
 	tests := []struct {
-		keep Keep
-		want string
+		keep   Keep
+		before string
+		want   string
 	}{
-		{Keep{0, 0}, "04T01 05T01 06T01"},
-		{Keep{2, 0}, "04T01 05T01 06T01"},
-		{Keep{4, 0}, "03T02 04T01 05T01 06T01"},
-		{Keep{0, 5}, "02T01 03T02 04T01 05T01 06T01"},
-		{Keep{0, 6}, "01T02 02T01 03T02 04T01 05T01 06T01"},
+		{Keep{0, 0}, "", "04T01 05T01 06T01"},
+		{Keep{0, 0}, "2026-10-02T01", "02T01 04T01 05T01 06T01"},
+		{Keep{2, 0}, "", "04T01 05T01 06T01"},
+		{Keep{4, 0}, "", "03T02 04T01 05T01 06T01"},
+		{Keep{0, 5}, "", "02T01 03T02 04T01 05T01 06T01"},
+		{Keep{0, 6}, "", "01T02 02T01 03T02 04T01 05T01 06T01"},
 	}
 	for _, tt := range tests {
 		var got []string
-		for _, k := range keep(runs, "2026-10-06T01", tt.keep) {
+		for _, k := range keep(runs, "2026-10-06T01", tt.before, tt.keep) {
 			got = append(got, strings.TrimPrefix(k.Run, "2026-10-"))
 		}
 		if strings.Join(got, " ") != tt.want {

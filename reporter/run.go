@@ -188,12 +188,19 @@ func (r *Reporter) makePlan(ctx context.Context, period schemas.Period, asOf tim
 			idles = append(idles, rule.Idle)
 		}
 	}
+	fresh := make(map[string]bool)
+	for _, f := range p.files {
+		if _, ok := p.shelf.findAny(f, idles); !ok {
+			fresh[f.Key] = true
+		}
+	}
 	if err := p.tallyAll(ctx, r, idles); err != nil {
 		return nil, err
 	}
 	locked := make(map[string]bool)
 	for {
 		p.wanted = want(p.files, idles, p.shelf, p.withdrawals.has)
+		p.wanted.fresh = fresh
 		for key := range locked {
 			if f := p.wanted.byKey[key]; f != nil {
 				f.locked = true
@@ -238,7 +245,7 @@ func (p *plan) tallyAll(ctx context.Context, r *Reporter, idles []accounting.Idl
 			note(a)
 		}
 		for _, f := range p.files {
-			if at, ok := p.shelf.find(tallyName(f, idle)); ok && at.info().Unreadable != "" {
+			if at, ok := p.shelf.find(tallyName(f, idle)); ok && at.info().Unreadable != "" && !p.withdrawals.has(f.Key, f.ETag) {
 				note(Aside{f.Key, f.ETag, at.info().Unreadable})
 			}
 		}

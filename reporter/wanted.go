@@ -17,7 +17,8 @@ import (
 type wanted struct {
 	files     []*wantedFile // by key
 	byKey     map[string]*wantedFile
-	withdrawn []*wantedFile // would count, were they not withdrawn; by key
+	withdrawn []*wantedFile   // would count, were they not withdrawn; by key
+	fresh     map[string]bool // keys of objects that were never counted before
 }
 
 // wantedFile is one of them.
@@ -29,6 +30,7 @@ type wantedFile struct {
 	member  *schemas.Member
 	sets    location // the tally that leaves nothing out, with the sets
 
+	whole     bool              // its copies were looked for, in all of it
 	variants  []*schemas.Member // of a locked file: its tallies that leave out copies, the largest first
 	excluded  *roaring64.Bitmap // nil: none
 	differing *roaring64.Bitmap
