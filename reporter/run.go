@@ -197,9 +197,16 @@ func (r *Reporter) makePlan(ctx context.Context, period schemas.Period, asOf tim
 	if err := p.tallyAll(ctx, r, idles); err != nil {
 		return nil, err
 	}
+	returned, err := r.returns(ctx)
+	if err == nil {
+		err = r.noteReturns(ctx, p.files, p.shelf, returned)
+	}
+	if err != nil {
+		return nil, err
+	}
 	locked := make(map[string]bool)
 	for {
-		p.wanted = want(p.files, idles, p.shelf, p.withdrawals.has)
+		p.wanted = want(p.files, idles, p.shelf, p.withdrawals.has, returned)
 		p.wanted.fresh = fresh
 		for key := range locked {
 			if f := p.wanted.byKey[key]; f != nil {

@@ -107,7 +107,11 @@ func (x *statusView) load(ctx context.Context) (err error) {
 	if len(idles) == 0 {
 		idles = append(idles, accounting.DefaultIdle)
 	}
-	x.wanted = want(x.listed, idles, x.shelf, x.withdrawals.has)
+	returned, err := x.r.returns(ctx)
+	if err != nil {
+		return err
+	}
+	x.wanted = want(x.listed, idles, x.shelf, x.withdrawals.has, returned)
 	return nil
 }
 
@@ -193,7 +197,7 @@ func (x *statusView) withdrawnFiles() []WithdrawnFile {
 	for _, w := range x.withdrawals {
 		etag, ok := there[w.Key]
 		f := WithdrawnFile{Withdrawal: w, Tenants: []schemas.Tenant{}, Again: ok && !x.withdrawals.has(w.Key, etag)}
-		if m := x.shelf.object(w.Key, w.ETag); m != nil && m.ETag == w.ETag {
+		if m := x.shelf.object(w.Key, w.ETag, nil); m != nil && m.ETag == w.ETag {
 			f.Rows = m.Rows
 			for tenant := range m.Tenants {
 				f.Tenants = append(f.Tenants, tenant)

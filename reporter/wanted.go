@@ -38,7 +38,7 @@ type wantedFile struct {
 }
 
 // want decides which objects count. withdrawn tells of an object whether it was withdrawn.
-func want(files []bucket.Info, idles []accounting.Idle, s *shelf, withdrawn func(key, etag string) bool) *wanted {
+func want(files []bucket.Info, idles []accounting.Idle, s *shelf, withdrawn func(key, etag string) bool, returned returns) *wanted {
 	w := &wanted{byKey: make(map[string]*wantedFile, len(files))}
 	add := func(f *wantedFile) {
 		if withdrawn(f.Key, f.ETag) {
@@ -56,7 +56,7 @@ func want(files []bucket.Info, idles []accounting.Idle, s *shelf, withdrawn func
 			add(&wantedFile{Info: f, member: at.info(), sets: at})
 		}
 	}
-	for key, f := range s.once(readable) {
+	for key, f := range s.once(readable, returned) {
 		f.gone, f.locked = !listed[key], true
 		add(f)
 	}
@@ -77,7 +77,7 @@ func (s *shelf) findAny(f bucket.Info, idles []accounting.Idle) (location, bool)
 }
 
 // once returns, per key that cannot be read now, the newest object that could.
-func (s *shelf) once(readable map[string]bool) map[string]*wantedFile {
+func (s *shelf) once(readable map[string]bool, returned returns) map[string]*wantedFile {
 	out := make(map[string]*wantedFile)
 	for _, p := range s.sorted() {
 		for i := range p.index.Members {
@@ -86,8 +86,8 @@ func (s *shelf) once(readable map[string]bool) map[string]*wantedFile {
 				continue
 			}
 			f := out[m.Key]
-			if f == nil || newer(m, f) {
-				f = &wantedFile{Info: bucket.Info{Key: m.Key, ETag: m.ETag, Size: m.Size, Modified: m.Modified}, counted: m.Counted}
+			if stored := returned.stored(m); f == nil || newer(m, stored, f) {
+				f = &wantedFile{Info: bucket.Info{Key: m.Key, ETag: m.ETag, Size: m.Size, Modified: stored}, counted: m.Counted}
 				out[m.Key] = f
 			}
 			if f.ETag != m.ETag {
@@ -117,11 +117,11 @@ func (s *shelf) once(readable map[string]bool) map[string]*wantedFile {
 
 // newer tells whether a member is of a newer object than the one found for its key so far. Stores tell
 // times to the second: within one, the object counted later was there later.
-func newer(m *schemas.Member, f *wantedFile) bool {
+func newer(m *schemas.Member, stored time.Time, f *wantedFile) bool {
 	if m.ETag == f.ETag {
 		return false
 	}
-	return cmp.Or(m.Modified.Compare(f.Modified), m.Counted.Compare(f.counted), cmp.Compare(f.ETag, m.ETag)) > 0
+	return cmp.Or(stored.Compare(f.Modified), m.Counted.Compare(f.counted), cmp.Compare(f.ETag, m.ETag)) > 0
 }
 
 // tally finds the tally of a file that leaves out its copies: the one under the given idle times, or,

@@ -58,6 +58,10 @@ func (r *Reporter) Counted(ctx context.Context, key string) (*Counted, error) {
 	if err != nil {
 		return nil, err
 	}
+	returned, err := r.returns(ctx)
+	if err != nil {
+		return nil, err
+	}
 	c := &Counted{Key: key}
 	info, err := r.Buckets.Usage.Stat(ctx, key)
 	switch {
@@ -66,7 +70,7 @@ func (r *Reporter) Counted(ctx context.Context, key string) (*Counted, error) {
 	case err != nil && !errors.Is(err, bucket.ErrNotExist):
 		return nil, err
 	}
-	if m := shelf.object(key, c.ETag); m != nil && (m.ETag == c.ETag || c.ETag == "" || shelf.unreadable(key, c.ETag)) {
+	if m := shelf.object(key, c.ETag, returned); m != nil && (m.ETag == c.ETag || c.ETag == "" || shelf.unreadable(key, c.ETag)) {
 		c.Gone = c.ETag == ""
 		c.ETag, c.Size, c.Rows = m.ETag, m.Size, m.Rows
 		for tenant := range m.Tenants {
@@ -97,7 +101,7 @@ func (s *shelf) unreadable(key, etag string) bool {
 
 // object finds the readable object of a key: that of the ETag, or else (where the ETag is empty or has no
 // tally that could be read) the newest.
-func (s *shelf) object(key, etag string) *schemas.Member {
+func (s *shelf) object(key, etag string, returned returns) *schemas.Member {
 	var found *schemas.Member
 	for _, p := range s.sorted() {
 		for i := range p.index.Members {
@@ -109,7 +113,7 @@ func (s *shelf) object(key, etag string) *schemas.Member {
 			case found == nil, m.ETag == etag && found.ETag != etag:
 				found = m
 			case found.ETag == etag && etag != "":
-			case newer(m, &wantedFile{Info: bucket.Info{ETag: found.ETag, Modified: found.Modified}, counted: found.Counted}):
+			case newer(m, returned.stored(m), &wantedFile{Info: bucket.Info{ETag: found.ETag, Modified: returned.stored(found)}, counted: found.Counted}):
 				found = m
 			}
 		}

@@ -22,6 +22,7 @@ const (
 	PrefixClaims     = "claims/"
 	PrefixLedgers    = "ledgers/"
 	PrefixWithdrawn  = "withdrawn/"
+	PrefixReturned   = "returned/"
 )
 
 // PackName names a pack by the digest of its content, fanned out so that no
@@ -72,9 +73,14 @@ func LedgerFolder(d Day) string { return PrefixLedgers + d.String() + "/" }
 func LedgerName(d Day, digest string) string { return LedgerFolder(d) + digest + ".json.zst" }
 
 // WithdrawnName names the withdrawal of a usage object.
-func WithdrawnName(key, etag string) string {
+func WithdrawnName(key, etag string) string { return PrefixWithdrawn + objectDigest(key, etag) }
+
+// ReturnedName names the note that a usage object was put back under its key.
+func ReturnedName(key, etag string) string { return PrefixReturned + objectDigest(key, etag) }
+
+func objectDigest(key, etag string) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%d:%s%s", len(key), key, etag))
-	return PrefixWithdrawn + hex.EncodeToString(sum[:16]) + ".json"
+	return hex.EncodeToString(sum[:16]) + ".json"
 }
 
 // InputsName names a list of tallies by its digest and the run that wrote it.
