@@ -318,13 +318,12 @@ func (s *theatre) shrink(h *history, embedded bool) *history {
 
 // report fails the test with a history that went wrong.
 func (s *theatre) report(h *history, embedded bool) {
-	at, err := s.play(h, embedded)
-	if err == nil {
+	if _, err := s.play(h, embedded); err == nil {
 		s.t.Errorf("seed %d failed, and played again it did not:\n%s", h.seed, h)
 		return
 	}
 	short := s.shrink(h, embedded)
-	at, err = s.play(short, embedded)
+	at, err := s.play(short, embedded)
 	s.t.Errorf("seed %d (PLAYMETER_SEED=%d plays it alone), at step %d: %v\nin\n%s\nin all:\n%s", h.seed, h.seed, at+1, err, short, h)
 }
 
