@@ -24,7 +24,7 @@ build: ## build bin/playmeter
 
 test: tools cc ## everything that must pass
 	$(GO) vet ./...
-	$(GO) test -p 2 -timeout 15m ./...
+	$(GO) test -p 2 -timeout 30m ./...
 
 test-short: ## the quick tests: no stories, no killed daemons
 	$(GO) test -short -p 2 -timeout 10m ./...
@@ -36,7 +36,7 @@ test-s3: ## the bucket tests against other S3 servers (built from source the fir
 	PLAYMETER_TEST_S3=1 $(GO) test -timeout 30m -run 'Conform' -v ./bucket
 
 test-race: cc ## the race detector where goroutines meet
-	$(GO) test -race -short -p 2 -timeout 15m $(RACE)
+	$(GO) test -race -short -p 2 -timeout 45m $(RACE)
 
 bench: cc ## the benchmarks, each once through
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m ./...
