@@ -46,11 +46,3 @@ func (p *part) digest(c *columns, i int) RowDigest {
 	p.scratch = buf
 	return RowDigest(maphash.Bytes(digestSeed, buf))
 }
-
-func bitmapBytes(b *roaring64.Bitmap) ([]byte, error) {
-	if b == nil || b.IsEmpty() {
-		return nil, nil
-	}
-	b.RunOptimize()
-	return b.ToBytes()
-}

@@ -46,10 +46,10 @@ func Tally(src Source, opts TallyOptions, pack *PackBuilder) (schemas.Member, er
 	}
 	member := schemas.Member{Rows: whole.read, Tenants: whole.spans.tenants(), Extra: src.ExtraColumns(), Placeless: map[string]int64{},
 		Ahead: whole.clocks.ahead(opts.Stored)}
-	if member.Excluded, err = bitmapBytes(opts.Excluded); err != nil {
+	if member.Excluded, err = schemas.EncodeRowSet(opts.Excluded); err != nil {
 		return schemas.Member{}, err
 	}
-	if member.Differing, err = bitmapBytes(opts.Differing); err != nil {
+	if member.Differing, err = schemas.EncodeRowSet(opts.Differing); err != nil {
 		return schemas.Member{}, err
 	}
 	for reason, n := range whole.placeless {

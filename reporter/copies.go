@@ -59,23 +59,11 @@ func (r *Reporter) reconcile(ctx context.Context, w *wanted, s *shelf, from, unt
 
 // cardinality is how many rows a stored bitmap holds.
 func cardinality(stored []byte) uint64 {
-	b, err := parseBitmap(stored)
+	b, err := schemas.ParseRowSet(stored)
 	if err != nil || b == nil {
 		return 0
 	}
 	return b.GetCardinality()
-}
-
-// parseBitmap reads a stored bitmap; nil where there is none.
-func parseBitmap(stored []byte) (*roaring64.Bitmap, error) {
-	if len(stored) == 0 {
-		return nil, nil
-	}
-	b := roaring64.New()
-	if err := b.UnmarshalBinary(stored); err != nil {
-		return nil, fmt.Errorf("%w: %v", schemas.ErrDamaged, err)
-	}
-	return b, nil
 }
 
 // exclusionDigest names what a tally leaves out; nothing has no name.
@@ -165,7 +153,7 @@ func (x *reconciling) setFile(f *wantedFile) (accounting.SetFile, error) {
 	out := accounting.SetFile{Locked: f.locked}
 	if n := x.chose[f]; f.locked && n < len(f.variants) {
 		var err error
-		if out.Excluded, err = parseBitmap(f.variants[n].Excluded); err != nil {
+		if out.Excluded, err = schemas.ParseRowSet(f.variants[n].Excluded); err != nil {
 			return out, fmt.Errorf("tally of %s: %w", f.Key, err)
 		}
 	}
@@ -287,23 +275,15 @@ func (h *hourCopies) finish() (err error) {
 			continue
 		}
 		copies := schemas.FileCopies{Key: f.Key}
-		if copies.Excluded, err = bitmapBytes(h.excluded[i]); err != nil {
+		if copies.Excluded, err = schemas.EncodeRowSet(h.excluded[i]); err != nil {
 			return err
 		}
-		if copies.Differing, err = bitmapBytes(h.differing[i]); err != nil {
+		if copies.Differing, err = schemas.EncodeRowSet(h.differing[i]); err != nil {
 			return err
 		}
 		h.Copies = append(h.Copies, copies)
 	}
 	return nil
-}
-
-func bitmapBytes(b *roaring64.Bitmap) ([]byte, error) {
-	if b == nil || b.IsEmpty() {
-		return nil, nil
-	}
-	b.RunOptimize()
-	return b.ToBytes()
 }
 
 // eachSet visits the set rows of an hour; index tells which files are meant.
@@ -347,7 +327,7 @@ func (x *reconciling) note(hours []*schemas.LedgerHour) error {
 				into   **roaring64.Bitmap
 				stored []byte
 			}{{&f.excluded, c.Excluded}, {&f.differing, c.Differing}} {
-				rows, err := parseBitmap(part.stored)
+				rows, err := schemas.ParseRowSet(part.stored)
 				switch {
 				case err != nil:
 					return err
@@ -368,11 +348,11 @@ func (x *reconciling) note(hours []*schemas.LedgerHour) error {
 		if f.excluded == nil {
 			continue
 		}
-		excluded, err := bitmapBytes(f.excluded)
+		excluded, err := schemas.EncodeRowSet(f.excluded)
 		if err != nil {
 			return err
 		}
-		differing, err := bitmapBytes(f.differing)
+		differing, err := schemas.EncodeRowSet(f.differing)
 		if err != nil {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"iter"
 	"slices"
 	"strings"
 	"sync"
@@ -330,6 +331,20 @@ func (r *Reporter) storePack(ctx context.Context, o *packOutput, index *schemas.
 		return r.Buckets.Metering.GetRange(ctx, key, info.ETag, off, n)
 	}})
 	return nil
+}
+
+// readable visits the tallies of files that could be read.
+func (s *shelf) readable() iter.Seq[location] {
+	return func(yield func(location) bool) {
+		for _, p := range s.sorted() {
+			for i := range p.index.Members {
+				m := &p.index.Members[i]
+				if m.Tally != "" && m.Unreadable == "" && !yield(location{p, uint32(i)}) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // sorted lists the packs that serve a tally: those that were merged most often first, then by name.

@@ -3,7 +3,6 @@ package reporter
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -166,8 +165,7 @@ func (r *Reporter) manifestOf(ctx context.Context, c *schemas.Commit) (*schemas.
 	if err != nil {
 		return nil, err
 	}
-	sum := sha256.Sum256(body)
-	if hex.EncodeToString(sum[:]) != c.Run.Manifest.SHA256 {
+	if digestOfBytes(body) != c.Run.Manifest {
 		return nil, fmt.Errorf("read %s: it is not the manifest that was committed: restore it", key)
 	}
 	var m schemas.Manifest
@@ -220,8 +218,8 @@ func (p *past) fileOf(m *schemas.Member) (f *wantedFile, err error) {
 	if len(m.Excluded) == 0 {
 		return f, nil
 	}
-	if f.excluded, err = parseBitmap(m.Excluded); err == nil {
-		f.differing, err = parseBitmap(m.Differing)
+	if f.excluded, err = schemas.ParseRowSet(m.Excluded); err == nil {
+		f.differing, err = schemas.ParseRowSet(m.Differing)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read the tally of %s: %w", m.Key, err)

@@ -45,20 +45,18 @@ func (r *Reporter) noteReturns(ctx context.Context, files []bucket.Info, s *shel
 		listed[f.Key] = f
 	}
 	mine, other := make(map[string]arrival), make(map[string]arrival) // of the listed object; of the newest other of its key
-	for _, p := range s.sorted() {
-		for i := range p.index.Members {
-			m := &p.index.Members[i]
-			f, ok := listed[m.Key]
-			if !ok || m.Tally == "" || m.Unreadable != "" {
-				continue
-			}
-			whose := other
-			if m.ETag == f.ETag {
-				whose = mine
-			}
-			if at := (arrival{known.stored(m), m.Counted}); at.after(whose[m.Key]) {
-				whose[m.Key] = at
-			}
+	for at := range s.readable() {
+		m := at.info()
+		f, ok := listed[m.Key]
+		if !ok {
+			continue
+		}
+		whose := other
+		if m.ETag == f.ETag {
+			whose = mine
+		}
+		if came := (arrival{known.stored(m), m.Counted}); came.after(whose[m.Key]) {
+			whose[m.Key] = came
 		}
 	}
 	for key, before := range other {

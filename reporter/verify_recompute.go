@@ -183,11 +183,9 @@ func (p *past) recounted(line schemas.Input, shelf, stored *shelf, out *Recomput
 
 // plain finds a tally of an object that leaves nothing out.
 func (s *shelf) plain(key, etag string) location {
-	for _, p := range s.sorted() {
-		for i := range p.index.Members {
-			if m := &p.index.Members[i]; m.Key == key && m.ETag == etag && m.Tally != "" && m.Unreadable == "" && len(m.Excluded) == 0 {
-				return location{p, uint32(i)}
-			}
+	for at := range s.readable() {
+		if m := at.info(); m.Key == key && m.ETag == etag && len(m.Excluded) == 0 {
+			return at
 		}
 	}
 	return location{}

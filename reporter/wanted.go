@@ -79,32 +79,30 @@ func (s *shelf) findAny(f bucket.Info, idles []accounting.Idle) (location, bool)
 // once returns, per key that cannot be read now, the newest object that could.
 func (s *shelf) once(readable map[string]bool, returned returns) map[string]*wantedFile {
 	out := make(map[string]*wantedFile)
-	for _, p := range s.sorted() {
-		for i := range p.index.Members {
-			m := &p.index.Members[i]
-			if m.Tally == "" || m.Unreadable != "" || readable[m.Key] {
-				continue
+	for at := range s.readable() {
+		m := at.info()
+		if readable[m.Key] {
+			continue
+		}
+		f := out[m.Key]
+		if stored := returned.stored(m); f == nil || newer(m, stored, f) {
+			f = &wantedFile{Info: bucket.Info{Key: m.Key, ETag: m.ETag, Size: m.Size, Modified: stored}, counted: m.Counted}
+			out[m.Key] = f
+		}
+		if f.ETag != m.ETag {
+			continue
+		}
+		if m.Counted.After(f.counted) {
+			f.counted = m.Counted
+		}
+		if len(m.Excluded) > 0 {
+			if serves, _ := s.find(m.Tally); serves.pack == at.pack { // not a double of it
+				f.variants = append(f.variants, m)
 			}
-			f := out[m.Key]
-			if stored := returned.stored(m); f == nil || newer(m, stored, f) {
-				f = &wantedFile{Info: bucket.Info{Key: m.Key, ETag: m.ETag, Size: m.Size, Modified: stored}, counted: m.Counted}
-				out[m.Key] = f
-			}
-			if f.ETag != m.ETag {
-				continue
-			}
-			if m.Counted.After(f.counted) {
-				f.counted = m.Counted
-			}
-			if len(m.Excluded) > 0 {
-				if at, _ := s.find(m.Tally); at.pack == p { // not a double of it
-					f.variants = append(f.variants, m)
-				}
-				continue
-			}
-			if f.member == nil || m.Tally < f.member.Tally {
-				f.member, f.sets = m, location{p, uint32(i)}
-			}
+			continue
+		}
+		if f.member == nil || m.Tally < f.member.Tally {
+			f.member, f.sets = m, at
 		}
 	}
 	for key, f := range out {

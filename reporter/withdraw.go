@@ -103,19 +103,15 @@ func (s *shelf) unreadable(key, etag string) bool {
 // tally that could be read) the newest.
 func (s *shelf) object(key, etag string, returned returns) *schemas.Member {
 	var found *schemas.Member
-	for _, p := range s.sorted() {
-		for i := range p.index.Members {
-			m := &p.index.Members[i]
-			if m.Key != key || m.Tally == "" || m.Unreadable != "" {
-				continue
-			}
-			switch {
-			case found == nil, m.ETag == etag && found.ETag != etag:
-				found = m
-			case found.ETag == etag && etag != "":
-			case newer(m, returned.stored(m), &wantedFile{Info: bucket.Info{ETag: found.ETag, Modified: returned.stored(found)}, counted: found.Counted}):
-				found = m
-			}
+	for at := range s.readable() {
+		m := at.info()
+		switch {
+		case m.Key != key:
+		case found == nil, m.ETag == etag && found.ETag != etag:
+			found = m
+		case found.ETag == etag && etag != "":
+		case newer(m, returned.stored(m), &wantedFile{Info: bucket.Info{ETag: found.ETag, Modified: returned.stored(found)}, counted: found.Counted}):
+			found = m
 		}
 	}
 	return found
