@@ -54,9 +54,20 @@ type Scratch interface {
 //   - Errors: *SourceError where a source cannot be read, with ErrDamaged in it where the source is not
 //     what its index says; those of out and scratch.
 func MergePacks(sources []PackSource, out io.Writer, scratch func() (Scratch, error)) (*schemas.PackIndex, error) {
-	m := merger{pack: packWriter{out: out}, sources: slices.Clone(sources), scratch: scratch,
-		width: mergeWidth, blockBytes: mergedBlock, dayCells: mergedDayCells}
+	return newMerger(sources, out, scratch).merge()
+}
+
+// StripPack writes a pack anew without the blocks of fragments that drop tells of. The new pack says that
+// no period which begins before that day can be folded from it.
+func StripPack(source PackSource, out io.Writer, scratch func() (Scratch, error), before schemas.Day, drop func(*schemas.Block) bool) (*schemas.PackIndex, error) {
+	m := newMerger([]PackSource{source}, out, scratch)
+	m.pack.index.Stripped, m.drop = before, drop
 	return m.merge()
+}
+
+func newMerger(sources []PackSource, out io.Writer, scratch func() (Scratch, error)) *merger {
+	return &merger{pack: packWriter{out: out}, sources: slices.Clone(sources), scratch: scratch,
+		width: mergeWidth, blockBytes: mergedBlock, dayCells: mergedDayCells}
 }
 
 // Serves tells whether of two packs that hold a tally a serves rather than b: the one that
@@ -81,6 +92,7 @@ type merger struct {
 	sources []PackSource
 	files   [][]uint32 // per source and member: its new number, or left
 	scratch func() (Scratch, error)
+	drop    func(*schemas.Block) bool // blocks of fragments that are left out; nil: none
 
 	width      int
 	blockBytes int64
@@ -119,6 +131,7 @@ func (m *merger) members() {
 	serving := make(map[schemas.TallyName]int)
 	for i, s := range m.sources {
 		m.pack.index.Level = max(m.pack.index.Level, s.Index.Level+1)
+		m.pack.index.Stripped = max(m.pack.index.Stripped, s.Index.Stripped)
 		for _, member := range s.Index.Members {
 			old, ok := serving[member.Tally]
 			if !ok || Serves(s.Name, s.Index.Level, m.sources[old].Name, m.sources[old].Index.Level) {
@@ -153,8 +166,8 @@ func (m *merger) groups() ([]*mergeGroup, error) {
 	var order []*mergeGroup
 	for i, s := range m.sources {
 		for _, b := range s.Index.Blocks {
-			if b.Kind == schemas.BlockDays {
-				continue // made anew
+			if b.Kind == schemas.BlockDays || b.Kind == schemas.BlockFragments && m.drop != nil && m.drop(&b) {
+				continue // made anew, or left out
 			}
 			if !slices.Contains(blockKinds[:], b.Kind) {
 				return nil, fmt.Errorf("merge packs: %w", &SourceError{s.Name, fmt.Errorf("%w: unknown kind of block %q", schemas.ErrDamaged, b.Kind)})

@@ -21,6 +21,7 @@ type Finisher struct {
 	Facts  map[string]Facts
 	Agents *enrichment.UserAgents
 	Geo    *enrichment.Geo
+	Mask   *Masker // what is looked up by a field is looked up before the field is masked
 }
 
 // session fills the looked-up fields. segments is how many distinct segments
@@ -41,6 +42,7 @@ func (x *Finisher) session(s *schemas.Session, segments, long int64) {
 		d := x.Agents.Lookup(string(agent))
 		s.Platform, s.OS, s.Device = []byte(d.Platform), []byte(d.OS), []byte(d.Model)
 	}
+	x.Mask.session(s)
 }
 
 // percent is pct_watched in hundredths, cut (SPEC 5, R5).

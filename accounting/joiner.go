@@ -110,7 +110,7 @@ func (j *Joiner) endKey() error {
 func (j *Joiner) send(a *accumulated, begun bool) error {
 	a.order()
 	s := &j.out
-	*s = schemas.Session{Key: j.key, SessionID: a.sessionID, Object: a.object, Start: a.start, End: a.last, Begun: begun, Live: a.live,
+	*s = schemas.Session{Key: j.finish.Mask.sessionKey(j.key), SessionID: a.sessionID, Object: a.object, Start: a.start, End: a.last, Begun: begun, Live: a.live,
 		Requests: a.Requests, Errors: a.errors, Bytes: a.bytes, Video: a.video, Audio: a.audio,
 		HasVideo:   !a.video.IsZero() || len(a.videoSet) > 0,
 		Renditions: a.renditions, Shares: a.shares}
@@ -118,7 +118,7 @@ func (j *Joiner) send(a *accumulated, begun bool) error {
 		s.Fields[i] = a.fields[i].Value
 	}
 	if len(s.SessionID) == 0 {
-		s.SessionID = madeUpID(j.key, s.Start)
+		s.SessionID = madeUpID(s.Key, s.Start)
 	}
 	set, long := a.videoSet, a.longVideo
 	if !s.HasVideo {
@@ -145,7 +145,7 @@ func (j *Joiner) sendRecord() error {
 	view := max(0, f.LongVideo-base.LongVideo)
 	served := max(0, f.Bytes-base.Bytes)
 	s := &j.out
-	*s = schemas.Session{Key: j.key, SessionID: f.SessionID, Object: f.Object, Start: recordStart(f, j.bounds.From), Begun: !j.before.open,
+	*s = schemas.Session{Key: j.finish.Mask.sessionKey(j.key), SessionID: f.SessionID, Object: f.Object, Start: recordStart(f, j.bounds.From), Begun: !j.before.open,
 		Live: f.Live, Reported: true, Requests: 1, Errors: j.errors, Bytes: schemas.SumOf(served)}
 	s.End = f.Start
 	if f.Closed != schemas.None && f.Closed <= f.Start && f.Closed >= s.Start {
@@ -170,7 +170,7 @@ func (j *Joiner) sendRecord() error {
 	}
 	s.HasVideo = !s.Video.IsZero()
 	if len(s.SessionID) == 0 {
-		s.SessionID = madeUpID(j.key, s.Start)
+		s.SessionID = madeUpID(s.Key, s.Start)
 	}
 	j.finish.session(s, 0, 0)
 	return j.emit(s)

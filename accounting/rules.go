@@ -56,11 +56,11 @@ func (t Tiers) Of(width, height int32) Tier {
 // Rules are what a statement depends on besides its events: fixed for a
 // tenant's period by its first run (SPEC 6).
 type Rules struct {
-	Tiers     Tiers           `json:"tiers"`
-	DensityOf string          `json:"density_of"` // destination or source
-	Idle      Idle            `json:"session_idle"`
-	CSVGuard  bool            `json:"csv_guard"`
-	Privacy   json.RawMessage `json:"privacy,omitempty"`
+	Tiers     Tiers   `json:"tiers"`
+	DensityOf string  `json:"density_of"` // destination or source
+	Idle      Idle    `json:"session_idle"`
+	CSVGuard  bool    `json:"csv_guard"`
+	Privacy   Privacy `json:"privacy,omitzero"`
 }
 
 // DefaultRules are those of SPEC 9.

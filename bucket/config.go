@@ -18,6 +18,9 @@ type Config struct {
 	// AccessKey and SecretKey are what the store gave us. Both empty:
 	// requests are sent unsigned.
 	AccessKey, SecretKey string
+	// Certificate is a PEM file: with it the server is trusted that shows the first
+	// certificate there, and no other. Empty: one that the system's authorities vouch for.
+	Certificate string
 }
 
 const redacted = "[redacted]"

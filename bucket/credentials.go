@@ -52,10 +52,21 @@ func readCredentials(dir string) (rootKey, error) {
 
 func endpointPath(dir string) string { return filepath.Join(dir, "endpoint") }
 
+// writeEndpoint notes where the gateway of dir listens: a line with the address, and with TLS
+// a second one with the file of its certificate.
+func writeEndpoint(dir string, cfg Config) error {
+	text := cfg.Endpoint + "\n"
+	if cfg.Certificate != "" {
+		text += cfg.Certificate + "\n"
+	}
+	return writeFile(endpointPath(dir), []byte(text))
+}
+
 // readEndpoint reads where the running gateway of dir listens.
-func readEndpoint(dir string) (string, error) {
+func readEndpoint(dir string) (endpoint, certificate string, err error) {
 	data, err := os.ReadFile(endpointPath(dir))
-	return strings.TrimSpace(string(data)), err
+	endpoint, certificate, _ = strings.Cut(strings.TrimSuffix(string(data), "\n"), "\n")
+	return endpoint, certificate, err
 }
 
 // writeFile writes a small private file in one instant, and durably.

@@ -7,8 +7,8 @@
 //     What the rest of the house needs of S3 is here and no more: list, read,
 //     write, create once, copy, delete. Downloads are compared with the
 //     checksum that the store keeps; uploads carry a digest that the store
-//     compares. store.go, list.go, read.go and download.go, check.go, write.go,
-//     writer.go, policy.go.
+//     compares. store.go, list.go, read.go, range.go and download.go, check.go,
+//     write.go, writer.go, presign.go, policy.go.
 //   - The embedded store. [OpenEmbedded] runs an S3 gateway over a folder
 //     inside this process, [Open] uses the one of a running daemon when there
 //     is one. An answer to a write means that the object is on the disk:

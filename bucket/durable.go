@@ -68,8 +68,9 @@ func (s staged) StoreAttribute(f *os.File, bucket, object, attribute string, val
 // here only reads, or changes nothing that an answer promises to keep.
 type durable struct {
 	backend.Backend
-	root string
-	sync syncer
+	root     string
+	sync     syncer
+	policies *policies
 }
 
 // kept syncs bucket/key, or the bucket when key is empty, and the folders above.
@@ -191,19 +192,17 @@ func (d *durable) DeleteObjectTagging(ctx context.Context, bucket, object, versi
 }
 
 func (d *durable) CreateBucket(ctx context.Context, in *s3.CreateBucketInput, acl []byte) error {
-	return d.keep(d.Backend.CreateBucket(ctx, in, acl), text(in.Bucket), nil)
+	if err := d.keep(d.Backend.CreateBucket(ctx, in, acl), text(in.Bucket), nil); err != nil {
+		return err
+	}
+	return d.withoutPolicy(text(in.Bucket))
 }
 
 func (d *durable) DeleteBucket(ctx context.Context, bucket string) error {
-	return d.keep(d.Backend.DeleteBucket(ctx, bucket), bucket, nil)
-}
-
-func (d *durable) PutBucketPolicy(ctx context.Context, bucket string, policy []byte) error {
-	return d.keep(d.Backend.PutBucketPolicy(ctx, bucket, policy), bucket, nil)
-}
-
-func (d *durable) DeleteBucketPolicy(ctx context.Context, bucket string) error {
-	return d.keep(d.Backend.DeleteBucketPolicy(ctx, bucket), bucket, nil)
+	if err := d.keep(d.Backend.DeleteBucket(ctx, bucket), bucket, nil); err != nil {
+		return err
+	}
+	return d.withoutPolicy(bucket)
 }
 
 func (d *durable) PutBucketAcl(ctx context.Context, bucket string, acl []byte) error {

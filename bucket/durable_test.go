@@ -107,7 +107,10 @@ var changes = []struct {
 	}, []string{"B/gone/for/good", "B/gone/for", "B/gone", "B", "."}},
 	{"policy", func(t *testing.T, b *Bucket) error {
 		return b.SetPolicy(t.Context(), strings.ReplaceAll(rootMayRead(b.store.cfg.AccessKey), "usage", b.Name()))
-	}, []string{"B", "."}},
+	}, []string{"../policies/B.json", "../policies", ".."}},
+	{"remove a policy", func(t *testing.T, b *Bucket) error {
+		return b.SetPolicy(t.Context(), "")
+	}, []string{"../policies"}},
 }
 
 // prepare makes what the changes work on.
@@ -115,6 +118,9 @@ func prepare(t *testing.T, s *Store) *Bucket {
 	b := newBucket(t, s)
 	mustPut(t, b, "here/old", []byte("old"))
 	mustPut(t, b, "gone/for/good", []byte("x"))
+	if err := b.SetPolicy(t.Context(), strings.ReplaceAll(rootMayRead(s.cfg.AccessKey), "usage", b.Name())); err != nil {
+		t.Fatal(err)
+	}
 	return b
 }
 

@@ -25,9 +25,14 @@ type EmbeddedConfig struct {
 	Dir string
 	// Listen is host:port; port 0 is a free one. Empty means 127.0.0.1:0.
 	Listen string
+	// Accounts are who else may use it, as policies of buckets say. Nil: nobody but the root key.
+	Accounts Accounts
+	// TLS makes it speak HTTPS, and nothing else. Our own clients trust the certificate by its file.
+	TLS TLSFiles
 
 	sync   syncer               // for tests; nil syncs
 	staged func(*os.File) error // for tests
+	tick   <-chan time.Time     // for tests: when to look at TLS
 }
 
 // Embedded is an S3 gateway over a folder, inside this process.
@@ -81,10 +86,13 @@ func openEmbedded(ctx context.Context, cfg EmbeddedConfig) (*Embedded, error) {
 
 func (e *Embedded) start(ctx context.Context, cfg EmbeddedConfig) error {
 	objects := filepath.Join(e.dir, "objects")
+	var err error
+	if cfg.TLS, err = cfg.TLS.absolute(); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(objects, 0o700); err != nil {
 		return err
 	}
-	var err error
 	if e.lock, err = lockDir(e.dir); err != nil {
 		return err
 	}
@@ -105,7 +113,13 @@ func (e *Embedded) start(ctx context.Context, cfg EmbeddedConfig) error {
 	if err != nil {
 		return err
 	}
-	return e.serve(ctx, cfg.Listen, key, files)
+	if err := files.policies.sweep(objects); err != nil {
+		return fmt.Errorf("clear up policies after the last run: %w", err)
+	}
+	if err := files.policies.adopt(ctx, objects, files.Backend); err != nil {
+		return err
+	}
+	return e.serve(ctx, cfg, key, files)
 }
 
 func newBackend(objects string, cfg EmbeddedConfig) (*durable, error) {
@@ -119,17 +133,19 @@ func newBackend(objects string, cfg EmbeddedConfig) (*durable, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &durable{Backend: files, root: objects, sync: syncPath}
+	onto := syncPath
 	if cfg.sync != nil {
-		d.sync = cfg.sync
+		onto = cfg.sync
 	}
-	return d, nil
+	p := &policies{dir: filepath.Join(filepath.Dir(objects), "policies"), sync: onto, failed: cfg.staged, known: map[string]*splitPolicy{}}
+	return &durable{Backend: files, root: objects, sync: onto, policies: p}, nil
 }
 
 // serve runs the gateway and waits until it listens. A free port can be taken
 // by another process between our finding it and the gateway's taking it: then
 // it is tried again.
-func (e *Embedded) serve(ctx context.Context, listen string, key rootKey, files *durable) error {
+func (e *Embedded) serve(ctx context.Context, cfg EmbeddedConfig, key rootKey, files *durable) error {
+	listen := cfg.Listen
 	if listen == "" {
 		listen = "127.0.0.1:0"
 	}
@@ -138,10 +154,15 @@ func (e *Embedded) serve(ctx context.Context, listen string, key rootKey, files 
 		if err != nil {
 			return fmt.Errorf("listen on %s: %w", listen, err)
 		}
-		err = e.run(ctx, addr, key, files)
+		gw := gatewayConfig(addr, key, cfg.Accounts)
+		gw.CertFile, gw.KeyFile = cfg.TLS.Certificate, cfg.TLS.Key
+		err = e.run(ctx, gw, files, cfg)
 		if err == nil {
 			e.cfg = Config{Endpoint: "http://" + reachable(addr), Region: defaultRegion, AccessKey: key.AccessKey, SecretKey: key.SecretKey}
-			return writeFile(endpointPath(e.dir), []byte(e.cfg.Endpoint+"\n"))
+			if !cfg.TLS.None() {
+				e.cfg.Endpoint, e.cfg.Certificate = "https://"+reachable(addr), cfg.TLS.Certificate
+			}
+			return writeEndpoint(e.dir, e.cfg)
 		}
 		if !free || try == 5 || ctx.Err() != nil {
 			return fmt.Errorf("listen on %s: %w", addr, err)
@@ -149,10 +170,20 @@ func (e *Embedded) serve(ctx context.Context, listen string, key rootKey, files 
 	}
 }
 
-func (e *Embedded) run(ctx context.Context, addr string, key rootKey, files *durable) error {
+func (e *Embedded) run(ctx context.Context, gw *embedgw.Config, files *durable, cfg EmbeddedConfig) error {
 	run, stop := context.WithCancel(context.WithoutCancel(ctx))
 	ready, ended := make(chan struct{}), make(chan error, 1)
-	go func() { ended <- embedgw.RunVersityGW(run, files, gatewayConfig(addr, key, func() { close(ready) })) }()
+	if !cfg.TLS.None() {
+		reload := make(chan struct{})
+		gw.SigHup = reload
+		tick := cfg.tick
+		if tick == nil {
+			tick = time.Tick(time.Second)
+		}
+		go cfg.TLS.watch(run, tick, reload)
+	}
+	gw.S3Options = append(gw.S3Options, s3api.WithOnListen(func() { close(ready) }))
+	go func() { ended <- embedgw.RunVersityGW(run, files, gw) }()
 	select {
 	case <-ready:
 		e.stop, e.ended = stop, ended
@@ -167,9 +198,9 @@ func (e *Embedded) run(ctx context.Context, addr string, key rootKey, files *dur
 	}
 }
 
-// gatewayConfig keeps the gateway from printing: it is quiet, and given its one
-// account as a service it does not announce that it has but one.
-func gatewayConfig(addr string, key rootKey, ready func()) *embedgw.Config {
+// gatewayConfig keeps the gateway from printing: it is quiet, and given its accounts as a
+// service it does not announce whose they are. Its API for administrators stays off.
+func gatewayConfig(addr string, key rootKey, others Accounts) *embedgw.Config {
 	root := auth.Account{Access: key.AccessKey, Secret: key.SecretKey, Role: auth.RoleAdmin}
 	return &embedgw.Config{
 		RootUserAccess:    key.AccessKey,
@@ -181,9 +212,8 @@ func gatewayConfig(addr string, key rootKey, ready func()) *embedgw.Config {
 		MultipartMaxParts: maxParts,
 		Quiet:             true,
 		KeepAlive:         true,
-		IAMService:        auth.NewIAMServiceSingle(root),
-		IAMCachePrune:     3600, // 0 would be a busy loop
-		S3Options:         []s3api.Option{s3api.WithOnListen(ready)},
+		IAMService:        accounts{root, others}, // used as it is: only the gateway's own services are cached
+		S3Options:         []s3api.Option{func(s *s3api.S3ApiServer) { s.Router.WithAdmSrv = false }},
 	}
 }
 
@@ -229,7 +259,7 @@ func (e *Embedded) shutdown() error {
 	err := os.Remove(endpointPath(e.dir))
 	// Go's client keeps connections in reserve that have not carried a request
 	// yet; the gateway would wait for one on each until it gives up.
-	if t, terr := transports[false](); terr == nil {
+	if t, terr := transportFor(e.cfg, e.cfg.Certificate != ""); terr == nil {
 		t.CloseIdleConnections()
 	}
 	e.stop()

@@ -107,7 +107,7 @@ func TestEmbeddedStoreKeepsWhatItHolds(t *testing.T) {
 			t.Errorf("the working directory is %s, was %s", wd, before)
 		}
 	}
-	if names := filesOf(t, dir); !slices.Equal(names, []string{"credentials", "lock", "objects/usage/a/b"}) {
+	if names := filesOf(t, dir); !slices.Equal(names, []string{"credentials", "lock", "objects/usage/a/b", "policies/usage.json"}) {
 		t.Errorf("the folder holds %q", names)
 	}
 }

@@ -24,6 +24,8 @@ var (
 	ErrTooLarge = errors.New("is too large")
 	// ErrDenied: the store knows us and refuses, or does not know us.
 	ErrDenied = errors.New("access denied")
+	// ErrKey: the store does not know the key, or it is another's. It is an ErrDenied, too.
+	ErrKey = fmt.Errorf("%w: the store does not accept this key", ErrDenied)
 )
 
 // wrap names what was being done to what, and turns the answers that somebody
@@ -59,7 +61,7 @@ func explainAnswer(answer minio.ErrorResponse) error {
 	case minio.PreconditionFailed:
 		return ErrChanged
 	case "SignatureDoesNotMatch", "InvalidAccessKeyId":
-		return fmt.Errorf("%w: the store does not accept this key (%s); check object_store.access_key and secret_key", ErrDenied, answer.Code)
+		return fmt.Errorf("%w (%s); check object_store.access_key and secret_key", ErrKey, answer.Code)
 	case minio.AccessDenied:
 		return ErrDenied
 	case "RequestTimeTooSkewed":

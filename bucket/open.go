@@ -51,7 +51,7 @@ func Running(dir string) (Config, bool) {
 	if err != nil || !locked(dir) {
 		return Config{}, false
 	}
-	endpoint, err := readEndpoint(dir)
+	endpoint, certificate, err := readEndpoint(dir)
 	if err != nil {
 		return Config{}, false
 	}
@@ -59,5 +59,5 @@ func Running(dir string) (Config, bool) {
 	if err != nil {
 		return Config{}, false
 	}
-	return Config{Endpoint: endpoint, Region: defaultRegion, AccessKey: key.AccessKey, SecretKey: key.SecretKey}, true
+	return Config{Endpoint: endpoint, Region: defaultRegion, AccessKey: key.AccessKey, SecretKey: key.SecretKey, Certificate: certificate}, true
 }

@@ -43,6 +43,10 @@ func Dial(ctx context.Context, cfg Config) (*Store, error) {
 	return s, nil
 }
 
+// Connect is Dial without asking whether the store is there. Its requests are
+// sent but twice: it is for trying what a key may do.
+func Connect(cfg Config) (*Store, error) { return newStore(cfg, 2) }
+
 func newStore(cfg Config, attempts int) (*Store, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("object store: %w", err)
@@ -55,7 +59,7 @@ func newStore(cfg Config, attempts int) (*Store, error) {
 		return nil, fmt.Errorf("object store: %w", err)
 	}
 	secure := u.Scheme == "https"
-	transport, err := transports[secure]()
+	transport, err := transportFor(cfg, secure)
 	if err != nil {
 		return nil, fmt.Errorf("object store: %w", err)
 	}

@@ -6,8 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
-	"syscall"
 	"time"
 )
 
@@ -112,44 +110,6 @@ func ReadAllowedSigners(path string) (AllowedSigners, error) {
 // AllowedSignersFile is where a keyring's folder keeps its list.
 func AllowedSignersFile(dir string) string { return filepath.Join(dir, allowedFile) }
 
-// lockKeys makes the folder, its owner's alone, and waits until no other process is at it.
-func lockKeys(dir string) (unlock func(), err error) {
-	err = os.Mkdir(dir, 0o700)
-	switch {
-	case err == nil:
-		err = syncFolder(filepath.Dir(dir))
-	case errors.Is(err, fs.ErrExist):
-		err = os.Chmod(dir, 0o700)
-	}
-	if err != nil {
-		return nil, err
-	}
-	f, err := os.Open(dir)
-	if err != nil {
-		return nil, err
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("lock %s: %w", dir, err)
-	}
-	if err := sweepKeys(dir); err != nil {
-		f.Close()
-		return nil, err
-	}
-	return func() { f.Close() }, nil
-}
-
-// sweepKeys removes what a process left that was killed while it wrote: it may be a key.
-func sweepKeys(dir string) error {
-	entries, err := os.ReadDir(dir)
-	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), "."+signingFile+"-") || strings.HasPrefix(e.Name(), "."+allowedFile+"-") {
-			err = errors.Join(err, os.Remove(filepath.Join(dir, e.Name())))
-		}
-	}
-	return err
-}
-
 func readSigner(dir string) (*Signer, error) {
 	path := filepath.Join(dir, signingFile)
 	data, err := readSmall(path, maxIdentityFile)
@@ -161,17 +121,6 @@ func readSigner(dir string) (*Signer, error) {
 		return nil, fmt.Errorf("%s: %w; restore it, or move it away to get a new one", path, err)
 	}
 	return s, nil
-}
-
-func readSmall(path string, limit int64) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() || info.Size() > limit {
-		return nil, fmt.Errorf("%s: no file of this kind: it is larger than %d bytes, or none at all", path, limit)
-	}
-	return os.ReadFile(path)
 }
 
 // createSigner makes the first key. One that another process has made meanwhile stays.
@@ -217,22 +166,4 @@ func allow(dir string, s *Signer, now time.Time) (AllowedSigners, error) {
 		return list, err
 	}
 	return ParseAllowedSigners(data)
-}
-
-// writeDurably writes a private file whole under another name, and lets it appear under
-// its own.
-func writeDurably(path string, data []byte, appear func(from, to string) error) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // made 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // gone already where it was renamed
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := appear(f.Name(), path); err != nil {
-		return err
-	}
-	return syncFolder(filepath.Dir(path))
 }

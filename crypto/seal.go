@@ -20,15 +20,14 @@ func Seal(w io.Writer, to ...Recipient) (io.WriteCloser, error) {
 	if len(to) == 0 {
 		return nil, errors.New(`seal: no recipients; grant the report to at least one public key ("playmeter keygen" makes one)`)
 	}
+	if err := CheckRecipients(to); err != nil {
+		return nil, fmt.Errorf("seal: %w", err)
+	}
 	var keys []age.Recipient
 	seen := make(map[string]bool)
 	for _, r := range to {
 		if r.age == nil {
 			return nil, errors.New("seal: a recipient without a key")
-		}
-		if r.postQuantum != to[0].postQuantum {
-			return nil, fmt.Errorf("seal: %s is post-quantum and %s is not; one file takes either the one kind or the other",
-				pick(to, true).fingerprint, pick(to, false).fingerprint)
 		}
 		if !seen[r.text] {
 			seen[r.text] = true
@@ -40,6 +39,18 @@ func Seal(w io.Writer, to ...Recipient) (io.WriteCloser, error) {
 		return nil, fmt.Errorf("seal: %w", err)
 	}
 	return sealed, nil
+}
+
+// CheckRecipients tells whether one file can be sealed to all of them: post-quantum keys and
+// others do not mix.
+func CheckRecipients(to []Recipient) error {
+	for _, r := range to {
+		if r.postQuantum != to[0].postQuantum {
+			return fmt.Errorf("%s is post-quantum and %s is not; one file takes either the one kind or the other",
+				pick(to, true).fingerprint, pick(to, false).fingerprint)
+		}
+	}
+	return nil
 }
 
 // pick is the first recipient of that kind.

@@ -33,10 +33,18 @@ const (
 // maintain merges packs where there are many, and removes those that were merged. It comes after the
 // reports of a run: what fails is logged and left to the next run.
 func (r *Reporter) maintain(ctx context.Context, s *shelf) {
-	if ctx.Err() != nil || chooseMerge(s.candidates()) == nil && len(s.spares()) == 0 {
+	if ctx.Err() != nil {
 		return
 	}
-	err := r.compact(ctx)
+	strip, err := r.stripping(ctx)
+	if err != nil {
+		r.Log.Warn("what personal data is to go could not be worked out; the next run tries again", "err", err)
+	}
+	r.forget(ctx)
+	if chooseMerge(s.candidates()) == nil && len(s.spares()) == 0 && len(strip.packs(s)) == 0 {
+		return
+	}
+	err = r.compact(ctx, strip)
 	switch {
 	case err == nil, errors.Is(err, errTaken):
 	case ctx.Err() != nil:
@@ -47,7 +55,7 @@ func (r *Reporter) maintain(ctx context.Context, s *shelf) {
 }
 
 // compact merges and sweeps, under a lease: two processes at once would do no harm, but double work.
-func (r *Reporter) compact(ctx context.Context) error {
+func (r *Reporter) compact(ctx context.Context, strip *stripping) error {
 	l, err := r.lease(ctx, schemas.LeasesOfPacks)
 	if err != nil {
 		return err
@@ -70,6 +78,9 @@ func (r *Reporter) compact(ctx context.Context) error {
 		for _, c := range chosen {
 			budget -= c.pack.size
 		}
+	}
+	if err := r.strip(ctx, s, strip); err != nil {
+		return err
 	}
 	return r.sweep(ctx, s)
 }
@@ -168,9 +179,7 @@ func (r *Reporter) mergePacks(ctx context.Context, s *shelf, chosen []candidate)
 	defer out.spool.Close()
 	var sources []accounting.PackSource
 	for _, c := range chosen {
-		sources = append(sources, accounting.PackSource{Name: c.pack.key, Index: c.pack.index, Open: func(b schemas.Block) (accounting.RowStream, error) {
-			return c.pack.rows(ctx, b)
-		}})
+		sources = append(sources, c.pack.source(ctx))
 	}
 	index, err := accounting.MergePacks(sources, out, func() (accounting.Scratch, error) { return crypto.NewSpool(r.Temp) })
 	if err != nil {
@@ -181,6 +190,11 @@ func (r *Reporter) mergePacks(ctx context.Context, s *shelf, chosen []candidate)
 	}
 	r.Log.Info("packs merged", "packs", len(chosen), "files", len(index.Members), "bytes", out.spool.Size(), "took", r.Now().Sub(began))
 	return nil
+}
+
+// source is a pack to be written anew.
+func (p *pack) source(ctx context.Context) accounting.PackSource {
+	return accounting.PackSource{Name: p.key, Index: p.index, Open: func(b schemas.Block) (accounting.RowStream, error) { return p.rows(ctx, b) }}
 }
 
 // sweep removes the packs that serve nothing: all of their tallies are in packs that serve instead. Both

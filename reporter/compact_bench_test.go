@@ -37,11 +37,11 @@ func BenchmarkCompaction(b *testing.B) {
 			s.settle(false)
 			s.PackGrace = -time.Minute
 			began := time.Now()
-			if err := s.compact(b.Context()); err != nil {
+			if err := s.compact(b.Context(), nil); err != nil {
 				b.Fatal(err)
 			}
 			merge := time.Since(began)
-			if err := s.compact(b.Context()); err != nil { // removes the packs that were merged
+			if err := s.compact(b.Context(), nil); err != nil { // removes the packs that were merged
 				b.Fatal(err)
 			}
 			load2, fold2, memory2, packs2 := s.measureFold(b, asOf)

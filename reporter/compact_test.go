@@ -182,7 +182,7 @@ func TestARunUnderWhichPacksAreRemovedIsMadeOnceMore(t *testing.T) {
 		other := s.otherProcess()
 		other.PackGrace = -time.Minute
 		for range 2 { // merge, then sweep
-			if err := other.compact(context.Background()); err != nil {
+			if err := other.compact(context.Background(), nil); err != nil {
 				t.Error(err)
 			}
 		}
@@ -306,7 +306,7 @@ func TestTwoProcessesMergingAtOnceMergeOnce(t *testing.T) {
 	for range 3 {
 		other := s.otherProcess()
 		group.Go(func() {
-			if err := other.compact(context.Background()); err != nil && !errors.Is(err, errTaken) {
+			if err := other.compact(context.Background(), nil); err != nil && !errors.Is(err, errTaken) {
 				t.Error(err)
 			}
 		})
@@ -377,7 +377,7 @@ func TestMergingAndSweepingMayEndAnywhere(t *testing.T) {
 				return !lost, lost // from here on: the process is as good as dead
 			})
 			other.PackGrace = -time.Minute
-			err := other.compact(t.Context())
+			err := other.compact(t.Context(), nil)
 			if hit && err == nil {
 				t.Errorf("step %d: no error", step)
 			}

@@ -2,6 +2,8 @@ package reporter
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 
 	"golang.org/x/sync/errgroup"
@@ -129,6 +131,9 @@ func (f *fold) wants(p *foldPack, file uint32, hour schemas.Hour, what fileUse) 
 // run folds sums and sessions side by side. Sessions go to emit, encoded, in no
 // useful order.
 func (f *fold) run(ctx context.Context, finish *accounting.Finisher, emit func(*schemas.Session) error) (*accounting.Statement, error) {
+	if err := f.complete(); err != nil {
+		return nil, err
+	}
 	sums := accounting.NewSums(f.bounds, f.rules)
 	views := accounting.NewSums(f.bounds, f.rules)
 	group, ctx := errgroup.WithContext(ctx)
@@ -148,6 +153,19 @@ func (f *fold) run(ctx context.Context, finish *accounting.Finisher, emit func(*
 	}
 	sums.Join(views)
 	return sums.Statement()
+}
+
+// errStripped tells that what a month's sessions are made from is no longer kept.
+var errStripped = errors.New("what its sessions are made from is no longer kept (privacy.keep.fragments), so it cannot be counted again")
+
+// complete tells whether the packs still have the fragments of the period.
+func (f *fold) complete() error {
+	for _, p := range f.packs {
+		if p.index.Stripped > schemas.DayOf(f.bounds.From) {
+			return fmt.Errorf("the month %s of %s: %w", f.bounds.Period, f.tenant, errStripped)
+		}
+	}
+	return nil
 }
 
 // sums folds the sum rows: those of hours, or those of a whole day where all of it is wanted.

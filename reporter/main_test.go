@@ -36,7 +36,7 @@ func run1(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	store, closer, err := bucket.Open(context.Background(), bucket.EmbeddedConfig{Dir: dir, Listen: "127.0.0.1:0"})
+	store, closer, err := bucket.Open(context.Background(), bucket.EmbeddedConfig{Dir: dir, Listen: "127.0.0.1:0", Accounts: testReaders{}})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

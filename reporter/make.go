@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	kgzip "github.com/klauspost/compress/gzip"
@@ -136,7 +137,7 @@ func (x *run) begin(ctx context.Context) error {
 		}
 	}
 	if len(x.result.Missing) == len(schemas.Reports) {
-		return fmt.Errorf("nobody could read them: add a recipient (an age or SSH public key; \"playmeter keygen\" makes one) under grants of tenant %s", x.tenant.ID)
+		return x.r.nobody(x.tenant.ID)
 	}
 	for _, report := range x.result.Missing {
 		x.r.Log.Warn("report left out: no recipient is granted it", "tenant", x.tenant.ID, "report", report)
@@ -146,6 +147,16 @@ func (x *run) begin(ctx context.Context) error {
 	}
 	x.final = head != nil && head.Current.State == StateFinal && !x.past
 	return nil
+}
+
+// nobody says why a tenant has no recipient.
+func (r *Reporter) nobody(id schemas.Tenant) error {
+	if t, err := r.Tenant(id); err == nil && len(t.Expires) > 0 {
+		if lines := t.Expiring(r.Now()); len(lines) > 0 {
+			return fmt.Errorf("nobody could read them: %s", strings.Join(lines, "; "))
+		}
+	}
+	return fmt.Errorf("nobody could read them: add a recipient (an age or SSH public key; \"playmeter keygen\" makes one) under grants of tenant %s", id)
 }
 
 // collect pins the inputs and works out what the results depend on.
@@ -226,7 +237,7 @@ func (x *run) priorInputs(ctx context.Context) ([]schemas.Input, error) {
 	if x.head == nil {
 		return nil, nil
 	}
-	packed, _, err := x.r.Buckets.Metering.Get(ctx, x.head.Inputs, "", maxStatement)
+	packed, _, err := x.r.Buckets.Metering.Get(ctx, x.head.NewestInputs(), "", maxStatement)
 	if err != nil {
 		return nil, err
 	}
@@ -248,9 +259,12 @@ func (x *run) fold(ctx context.Context) error {
 	}
 	x.r.progress(Progress{Stage: "fold", Tenant: x.tenant.ID, Total: int64(len(x.inputs)), Unit: "files"})
 	x.sorted = newSorter(x.r.Temp)
-	finish := &accounting.Finisher{Facts: x.catalog.holdings.Facts(), Agents: x.r.Agents, Geo: x.r.Geo}
+	mask, err := x.r.masker(x.tenant.ID, x.rules)
+	if err != nil {
+		return err
+	}
+	finish := &accounting.Finisher{Facts: x.catalog.holdings.Facts(), Agents: x.r.Agents, Geo: x.r.Geo, Mask: mask}
 	f := x.r.newFold(x.tenant.ID, x.bounds, x.rules, x.inputs)
-	var err error
 	if x.statement, err = f.run(ctx, finish, x.sorted.add); err != nil {
 		return err
 	}

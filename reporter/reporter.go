@@ -21,6 +21,11 @@ type Tenant struct {
 	Schedule    string // robfig/cron, UTC
 	Recipients  map[schemas.Report][]crypto.Recipient
 	Compression schemas.Compression
+	// Expires is from when on nothing is sealed to a recipient any more, by fingerprint; those that
+	// are not in it never expire.
+	Expires map[string]time.Time
+	// Readers are those whom the object store lets get a report, by the names that they have there.
+	Readers map[schemas.Report][]string
 	// Rules take effect with the first run of a period (SPEC 6).
 	Rules accounting.Rules
 }
@@ -39,20 +44,24 @@ type Buckets struct {
 }
 
 // Reporter makes reports. Its fields are set before first use and not changed
-// afterwards.
+// afterwards; see [Reporter.SetTenants] for what may change.
 type Reporter struct {
 	Store   *bucket.Store
 	Buckets Buckets
 	Tenants []Tenant
-	Agents  *enrichment.UserAgents
-	Geo     *enrichment.Geo
-	Grace   time.Duration // how long a month stays open after its end
-	Keep    Keep
-	Restate Restate
-	Version string         // of the software
-	Temp    string         // folder for temporary files, which are encrypted
-	Workers int            // files tallied at once
-	Signer  *crypto.Signer // signs manifests; nil: they stay unsigned
+	Access  Access // of readers to the Reporting bucket
+	// Pseudonyms are what viewers are masked with, where the rules of a tenant mask any.
+	Pseudonyms *crypto.Pseudonyms
+	Agents     *enrichment.UserAgents
+	Geo        *enrichment.Geo
+	Grace      time.Duration // how long a month stays open after its end
+	Keep       Keep
+	Restate    Restate
+	Forget     Forget         // when personal data goes
+	Version    string         // of the software
+	Temp       string         // folder for temporary files, which are encrypted
+	Workers    int            // files tallied at once
+	Signer     *crypto.Signer // signs manifests; nil: they stay unsigned
 	// Signers are published beside the reports: who wants to check a manifest finds there
 	// which keys this installation signs with.
 	Signers crypto.AllowedSigners
@@ -70,6 +79,9 @@ type Reporter struct {
 	// where nothing could be done. Runs that were abandoned are not told.
 	Done func(schemas.Period, *Result, error)
 
+	tenantsMu sync.Mutex
+	changed   chan struct{} // closed when Tenants has changed; nil: nobody waits
+
 	shelfMu sync.Mutex
 	shelf   *shelf // as it was loaded last: packs do not change under their names
 
@@ -77,8 +89,9 @@ type Reporter struct {
 	seen   *plan            // of the newest run
 	same   map[RunID]string // of runs that stand: the basis that is known to give the same
 
-	commitMu sync.Mutex
-	commits  map[string]*schemas.Commit // the newest of each month, by key
+	commitMu  sync.Mutex
+	commits   map[string]*schemas.Commit // the newest of each month, by key
+	forgotten map[string]bool            // commits of months whose finished sessions are removed, by key
 
 	ledgerMu sync.Mutex
 	ledgers  map[schemas.Day]*knownLedger // as they were loaded or made last
@@ -127,7 +140,7 @@ func (r *Reporter) Prepare(ctx context.Context) error {
 
 // Tenant finds a configured tenant.
 func (r *Reporter) Tenant(id schemas.Tenant) (Tenant, error) {
-	for _, t := range r.Tenants {
+	for _, t := range r.tenants() {
 		if t.ID == id {
 			return t, nil
 		}

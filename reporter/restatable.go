@@ -51,7 +51,7 @@ func (r *Reporter) restatableMonths(ctx context.Context, seen *plan, tenant sche
 	slices.SortStableFunc(heads, func(a, b *schemas.Commit) int { return cmp.Compare(a.Stands().AsOf, b.Stands().AsOf) })
 	var out []RunID
 	for _, c := range heads {
-		if c.Current.State != StateFinal || !now.Before(c.Period.End().Add(r.Restate.Until)) {
+		if until, _ := r.restateUntil(c.Period); c.Current.State != StateFinal || !now.Before(until) {
 			continue
 		}
 		files, snapshots, err := r.glance(ctx, seen, c)

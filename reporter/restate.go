@@ -34,8 +34,8 @@ func (x *run) restatementDue(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	asOf := x.plan.asOf
-	if until := x.period.End().Add(x.r.Restate.Until); !asOf.Before(until) {
-		x.result.Note += fmt.Sprintf("; what has changed since came too late for a restatement: none is made after %s (reports.restate.until)", until.Format(time.RFC3339))
+	if until, why := x.r.restateUntil(x.period); !asOf.Before(until) {
+		x.result.Note += fmt.Sprintf("; what has changed since came too late for a restatement: none is made after %s (%s)", until.Format(time.RFC3339), why)
 		return false, nil
 	}
 	last, err := x.r.lastRestated(ctx, x.tenant.ID)
@@ -49,6 +49,17 @@ func (x *run) restatementDue(ctx context.Context) (bool, error) {
 	x.restatement = stands.Restatement + 1
 	x.result.Note, x.result.Current = "", false
 	return true, nil
+}
+
+// restateUntil is until when a month can be restated, and by which setting.
+func (r *Reporter) restateUntil(p schemas.Period) (time.Time, string) {
+	until := p.End().Add(r.Restate.Until)
+	if r.Forget.Fragments > 0 {
+		if gone := p.End().Add(r.Forget.Fragments); gone.Before(until) {
+			return gone, "privacy.keep.fragments"
+		}
+	}
+	return until, "reports.restate.until"
 }
 
 // changed tells whether the run that stands was made from something else.

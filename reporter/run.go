@@ -141,10 +141,11 @@ func (r *Reporter) Run(ctx context.Context, o RunOptions) (*Result, error) {
 // choose finds the tenants asked for.
 func (r *Reporter) choose(ids []schemas.Tenant) ([]Tenant, error) {
 	if len(ids) == 0 {
-		if len(r.Tenants) == 0 {
+		tenants := r.tenants()
+		if len(tenants) == 0 {
 			return nil, errors.New("no tenant is configured: add one under tenants")
 		}
-		return r.Tenants, nil
+		return tenants, nil
 	}
 	var out []Tenant
 	for _, id := range ids {
@@ -265,6 +266,10 @@ func (p *plan) tallyAll(ctx context.Context, r *Reporter, idles []accounting.Idl
 func (r *Reporter) runTenant(ctx context.Context, p *plan, t *Tenant, period schemas.Period, rules accounting.Rules, failed error) TenantResult {
 	result := TenantResult{Tenant: t.ID, Period: period, Folder: schemas.ReportFolder(t.ID, period)}
 	began := r.Now()
+	for _, text := range t.Expiring(began) {
+		r.Log.Warn(text, "tenant", t.ID)
+	}
+	t = t.at(began)
 	err := failed
 	if err == nil {
 		err = r.leased(ctx, t.ID, period, func() error {

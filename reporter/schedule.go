@@ -66,10 +66,32 @@ func DuePeriods(now time.Time, grace time.Duration) []schemas.Period {
 const finalWindow = 14 * 24 * time.Hour
 
 // Serve keeps the schedules of all tenants until ctx ends, then waits for the
-// run in flight, which ends cleanly: between two steps, before its commit or after it.
+// run in flight, which ends cleanly: between two steps, before its commit or after it. When the
+// tenants change, the schedules do; a run in flight goes on as it began.
 func (r *Reporter) Serve(ctx context.Context) error {
+	one := make(chan struct{}, 1) // runs of different schedules take turns
+	for {
+		tenants, changed := r.watchTenants()
+		c, err := r.schedules(ctx, tenants, one)
+		if err != nil {
+			return err
+		}
+		c.Start()
+		select {
+		case <-ctx.Done():
+			<-c.Stop().Done()
+			one <- struct{}{} // a run that began under other schedules has ended, too
+			return nil
+		case <-changed:
+			c.Stop() // begins nothing more
+		}
+	}
+}
+
+// schedules is a clock that starts the runs of tenants; at most one run at a time has one.
+func (r *Reporter) schedules(ctx context.Context, tenants []Tenant, one chan struct{}) (*cron.Cron, error) {
 	bySpec := make(map[string][]schemas.Tenant)
-	for _, t := range r.Tenants {
+	for _, t := range tenants {
 		bySpec[t.Schedule] = append(bySpec[t.Schedule], t.ID)
 	}
 	// Recover stands inside SkipIfStillRunning: the other way round one panic
@@ -77,11 +99,10 @@ func (r *Reporter) Serve(ctx context.Context) error {
 	logger := cronLog{r.Log}
 	c := cron.New(cron.WithLocation(time.UTC), cron.WithLogger(logger),
 		cron.WithChain(cron.SkipIfStillRunning(logger), cron.Recover(logger)))
-	one := make(chan struct{}, 1) // runs of different schedules take turns
 	for _, spec := range slices.Sorted(maps.Keys(bySpec)) {
 		schedule, err := parseSchedule(spec)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		tenants := bySpec[spec]
 		c.Schedule(schedule, cron.FuncJob(func() {
@@ -93,10 +114,7 @@ func (r *Reporter) Serve(ctx context.Context) error {
 			}
 		}))
 	}
-	c.Start()
-	<-ctx.Done()
-	<-c.Stop().Done()
-	return nil
+	return c, nil
 }
 
 // scheduled is one run by the clock.

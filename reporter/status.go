@@ -28,6 +28,10 @@ type Status struct {
 	Withdrawn []WithdrawnFile  `json:"withdrawn"`
 	// Unconfigured are tenants that have usage and no configuration.
 	Unconfigured []UnconfiguredTenant `json:"unconfigured"`
+	// Grants is what came of the readers' grants when they were last applied; nil: they never were.
+	Grants *GrantsState `json:"grants"`
+	// Expiring are recipients that have expired or soon will, by tenant.
+	Expiring map[schemas.Tenant][]string `json:"expiring,omitempty"`
 }
 
 // UnconfiguredTenant is a tenant whose usage nobody reports.
@@ -48,7 +52,7 @@ func (r *Reporter) StatusOf(ctx context.Context, month schemas.Period) (*Status,
 	if err := x.load(ctx); err != nil {
 		return nil, err
 	}
-	s := &Status{Packs: len(x.shelf.packs), Aside: []Aside{}, Placeless: make(map[string]int64), Months: []MonthStatus{}}
+	s := &Status{Packs: len(x.shelf.packs), Aside: []Aside{}, Placeless: make(map[string]int64), Months: []MonthStatus{}, Expiring: make(map[schemas.Tenant][]string)}
 	x.files(s)
 	if err := x.monthsOf(ctx, s); err != nil {
 		return nil, err
@@ -58,7 +62,14 @@ func (r *Reporter) StatusOf(ctx context.Context, month schemas.Period) (*Status,
 	}
 	x.clocksOf(s)
 	s.Withdrawn = x.withdrawnFiles()
-	return s, nil
+	for _, t := range r.tenants() {
+		if lines := t.Expiring(x.now); len(lines) > 0 {
+			s.Expiring[t.ID] = lines
+		}
+	}
+	var err error
+	s.Grants, err = r.LastGrants(ctx)
+	return s, err
 }
 
 // statusView is what a look at the buckets finds.
@@ -90,7 +101,7 @@ func (x *statusView) load(ctx context.Context) (err error) {
 			idles = append(idles, rules.Idle)
 		}
 	}
-	for _, t := range x.r.Tenants {
+	for _, t := range x.r.tenants() {
 		heads, err := x.r.heads(ctx, t.ID)
 		if err != nil {
 			return err

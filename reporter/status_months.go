@@ -52,7 +52,7 @@ type Waiting struct {
 
 // monthsOf tells of the months that have usage or runs.
 func (x *statusView) monthsOf(ctx context.Context, s *Status) error {
-	for _, t := range x.r.Tenants {
+	for _, t := range x.r.tenants() {
 		next, err := NextRuns(t.Schedule, x.now, 1)
 		if err != nil {
 			return err
@@ -152,7 +152,8 @@ func (x *statusView) waits(ctx context.Context, c *schemas.Commit) (bool, error)
 }
 
 func (x *statusView) waiting(ctx context.Context, c *schemas.Commit) (*Waiting, error) {
-	w := &Waiting{Until: c.Period.End().Add(x.r.Restate.Until)}
+	until, _ := x.r.restateUntil(c.Period)
+	w := &Waiting{Until: until}
 	w.TooLate = !x.now.Before(w.Until)
 	last, err := x.r.lastRestated(ctx, c.Tenant)
 	if next := last.Add(x.r.Restate.Every); !last.IsZero() && x.now.Before(next) {

@@ -191,6 +191,12 @@ func (s *shelf) plain(key, etag string) location {
 	return location{}
 }
 
+// finisher looks up for sessions what the run looked up.
+func (p *past) finisher() (*accounting.Finisher, error) {
+	mask, err := p.r.masker(p.tenant.ID, p.rules)
+	return &accounting.Finisher{Facts: p.catalog.holdings.Facts(), Agents: p.r.Agents, Geo: p.r.Geo, Mask: mask}, err
+}
+
 // rewrite folds what was recounted and compares what the reports would say.
 func (p *past) rewrite(ctx context.Context, out *Recomputation) error {
 	r, m := p.r, p.manifest
@@ -203,7 +209,10 @@ func (p *past) rewrite(ctx context.Context, out *Recomputation) error {
 	}
 	sorted := newSorter(r.Temp)
 	defer sorted.close()
-	finish := &accounting.Finisher{Facts: p.catalog.holdings.Facts(), Agents: r.Agents, Geo: r.Geo}
+	finish, err := p.finisher()
+	if err != nil {
+		return err
+	}
 	statement, err := r.newFold(p.tenant.ID, p.bounds, p.rules, p.inputs).run(ctx, finish, sorted.add)
 	if err != nil {
 		return err

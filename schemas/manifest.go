@@ -43,6 +43,9 @@ type Manifest struct {
 	// configured ones instead.
 	RulesBefore string `json:"rules_before,omitempty"`
 
+	// Rekeys is the run whose reports this one repeats to the byte, sealed for other recipients.
+	Rekeys *Previous `json:"rekeys,omitempty"`
+
 	// RestatedBy is in the copy at the stable name alone: the newest restatement of a final month.
 	RestatedBy *RestatedBy `json:"restated_by,omitempty"`
 }
@@ -242,6 +245,19 @@ func (c *Commit) Stands() *RunRef {
 		return c.Restated
 	}
 	return &c.Current
+}
+
+// NewestInputs is the list that the next run's inputs follow from: the commit's own, unless it seals the
+// final run of a restated month anew; then that of the restatement, which is the newer.
+func (c *Commit) NewestInputs() string {
+	if c.Restated != nil && c.Run.Run == c.Current.Run {
+		for _, k := range c.Kept {
+			if k.Run == c.Restated.Run {
+				return k.Inputs
+			}
+		}
+	}
+	return c.Inputs
 }
 
 // RunRef is a run as a commit names it.

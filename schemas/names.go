@@ -23,7 +23,11 @@ const (
 	PrefixLedgers    = "ledgers/"
 	PrefixWithdrawn  = "withdrawn/"
 	PrefixReturned   = "returned/"
+	PrefixAudit      = "audit/"
 )
+
+// GrantsFile says in the metering bucket what came of the last look at the readers' grants.
+const GrantsFile = "grants/state.json"
 
 // PackName names a pack by the digest of its content, fanned out so that no
 // folder grows flat.
@@ -100,6 +104,12 @@ func StatementName(t Tenant, p Period, digest string) string {
 // removed at any time.
 func SessionsName(t Tenant, p Period, day Day, part int, digest, run string) string {
 	return fmt.Sprintf("%s%s/%04d-%s-%s.parquet", MonthFolder(PrefixSessions, t, p), day, part, digest, run)
+}
+
+// AuditName names an object of the log of who fetched what, by the hour in which it was written, so that
+// no folder grows flat; random keeps those of one second apart.
+func AuditName(at time.Time, random string) string {
+	return PrefixAudit + at.UTC().Format("2006-01-02/15/"+Stamp) + "-" + random + ".ndjson"
 }
 
 // Report is one of the two reports.

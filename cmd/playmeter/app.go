@@ -33,6 +33,7 @@ type app struct {
 	json                                     bool
 
 	began bool   // the command itself has started
+	cwd   string // the working directory when the configuration was first read
 	hint  string // whose --help to look at
 }
 
@@ -103,10 +104,19 @@ func (a *app) progress() *progress { return &progress{console: a.err, log: a.log
 // the embedded store changes the working directory.
 func (a *app) config() (*Config, error) {
 	path, explicit := a.configPath()
+	if a.cwd != "" { // it is read again
+		path = a.abs(path)
+	}
 	flags := map[string]string{}
 	for key, text := range map[string]string{"data_dir": a.dataDir, "listen.http": a.listenHTTP, "listen.s3": a.listenS3} {
 		if text != "" {
 			flags[key] = text
+		}
+	}
+	if a.cwd == "" {
+		var err error
+		if a.cwd, err = os.Getwd(); err != nil {
+			return nil, err
 		}
 	}
 	c, err := LoadConfig(path, explicit, os.Environ(), flags, configChecks)
@@ -115,18 +125,24 @@ func (a *app) config() (*Config, error) {
 	} else if err != nil {
 		return nil, err
 	}
-	for _, p := range []*string{&c.DataDir, &c.GeoIP} {
-		if *p == "" {
-			continue
-		}
-		if *p, err = filepath.Abs(*p); err != nil {
-			return nil, err
+	for _, p := range c.paths() {
+		if *p != "" {
+			*p = a.abs(*p)
 		}
 	}
 	for _, w := range c.Warnings() {
 		a.say("warning: %s", w)
 	}
 	return c, nil
+}
+
+// abs is where a path leads that was given when the program began: the embedded store has changed the
+// working directory since.
+func (a *app) abs(path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(a.cwd, path)
 }
 
 func (a *app) configPath() (path string, explicit bool) {
@@ -142,6 +158,16 @@ func (a *app) configPath() (path string, explicit bool) {
 var configChecks = ConfigChecks{
 	Schedule:  reporter.CheckSchedule,
 	Recipient: func(s string) error { _, err := crypto.ParseRecipient(s); return err },
+	Reader:    crypto.CheckReaderName,
+	Recipients: func(all []string) error {
+		keys := make([]crypto.Recipient, 0, len(all))
+		for _, s := range all {
+			if r, err := crypto.ParseRecipient(s); err == nil { // others are told of one by one
+				keys = append(keys, r)
+			}
+		}
+		return crypto.CheckRecipients(keys)
+	},
 }
 
 // program is how this program was called, for commands to copy.
@@ -185,12 +211,18 @@ func monthFlag(c *cobra.Command, to *schemas.Period, help string) {
 // one serves the data directory, else our own for as long as it is open.
 func (a *app) store(ctx context.Context, c *Config, listen string) (*bucket.Store, io.Closer, error) {
 	if !c.ObjectStore.Embedded() {
-		s, err := bucket.Dial(ctx, bucket.Config{Endpoint: c.ObjectStore.Endpoint, Region: c.ObjectStore.Region,
-			AccessKey: c.ObjectStore.AccessKey.Reveal(), SecretKey: c.ObjectStore.SecretKey.Reveal()})
+		s, err := bucket.Dial(ctx, storeOf(c))
 		if err != nil {
 			return nil, nil, fmt.Errorf("object_store: %w", err)
 		}
 		return s, io.NopCloser(nil), nil
 	}
-	return bucket.Open(ctx, bucket.EmbeddedConfig{Dir: c.DataDir, Listen: listen})
+	return bucket.Open(ctx, bucket.EmbeddedConfig{Dir: c.DataDir, Listen: listen,
+		Accounts: storeAccounts{crypto.OpenReaders(c.keysDir())}})
+}
+
+// storeOf is the S3 service that the configuration names; of the embedded store it is nothing.
+func storeOf(c *Config) bucket.Config {
+	return bucket.Config{Endpoint: c.ObjectStore.Endpoint, Region: c.ObjectStore.Region,
+		AccessKey: c.ObjectStore.AccessKey.Reveal(), SecretKey: c.ObjectStore.SecretKey.Reveal()}
 }

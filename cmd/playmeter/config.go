@@ -1,10 +1,12 @@
 package main
 
 import (
+	"net/netip"
 	"slices"
 	"time"
 
 	"github.com/playmeter/playmeter/accounting"
+	"github.com/playmeter/playmeter/bucket"
 	"github.com/playmeter/playmeter/crypto"
 	"github.com/playmeter/playmeter/schemas"
 )
@@ -40,6 +42,13 @@ type Config struct {
 	// City). Empty: places are those that the nodes know. Relative as data_dir is.
 	GeoIP string `yaml:"geoip"`
 
+	// Readers of the object store whose keys are known here, so that what they are let at can be proved.
+	// Those of the embedded store are made by "playmeter reader add" and need no entry.
+	Readers []ReaderSettings `yaml:"readers"`
+
+	// What of viewers' data is left out of sessions, and how long what they are made from is kept.
+	Privacy PrivacySettings `yaml:"privacy"`
+
 	// The tenants that get reports. Usage of others is tallied, and named by
 	// "playmeter status"; a tenant added later gets its reports from the start of the month.
 	Tenants []TenantSettings `yaml:"tenants"`
@@ -55,6 +64,20 @@ type Listen struct {
 
 	// The embedded object store's S3 API. Default: 127.0.0.1:9000
 	S3 string `yaml:"s3"`
+
+	// Certificate and key, for HTTPS. Files that change are read again.
+	TLS TLSFiles `yaml:"tls"`
+
+	// Addresses or networks (10.0.0.0/8) of proxies whose X-Forwarded-For is believed. Default: none
+	Proxies []netip.Prefix `yaml:"proxies"`
+}
+
+// TLSFiles are a certificate (with its chain) and its key, as PEM files. In the file
+// they are relative as data_dir is.
+type TLSFiles struct {
+	// The certificate comes first, then those that vouch for it.
+	Certificate string `yaml:"certificate"`
+	Key         string `yaml:"key"`
 }
 
 // ObjectStore is an S3 service.
@@ -66,6 +89,23 @@ type ObjectStore struct {
 	Region string `yaml:"region"`
 
 	// The key that may read and write the buckets. Better ${NAME} than the text.
+	AccessKey crypto.Secret `yaml:"access_key"`
+	SecretKey crypto.Secret `yaml:"secret_key"`
+
+	// How it wants bucket policies written: aws, ceph, minio or versitygw. Default: what it says it is
+	Dialect bucket.Dialect `yaml:"dialect"`
+}
+
+// ReaderSettings is a reader of an S3 service that is not ours.
+type ReaderSettings struct {
+	// As grants name it.
+	Name string `yaml:"name"`
+
+	// As the service's policies name it, such as arn:aws:iam::123456789012:user/billing. Default: made
+	// of the name, where the service's dialect allows that
+	Principal string `yaml:"principal"`
+
+	// Its key. With it the daemon proves what the reader can and cannot get. Better ${NAME} than the text.
 	AccessKey crypto.Secret `yaml:"access_key"`
 	SecretKey crypto.Secret `yaml:"secret_key"`
 }
@@ -161,8 +201,40 @@ type TenantSettings struct {
 	// When its runs start, instead of reports.schedule.
 	Schedule string `yaml:"schedule"`
 
+	// What of its viewers' data is left out of its sessions; what is not given is as under privacy.sessions.
+	Privacy TenantPrivacy `yaml:"privacy"`
+
 	// Who gets which report. Without a recipient there is no report, and a run says so.
 	Grants []Grant `yaml:"grants"`
+}
+
+// PrivacySettings are the same for all tenants.
+type PrivacySettings struct {
+	// Fields of sessions and what is done to each: keep, drop, truncate (client_ip alone: /24, /48) or hmac
+	// (a pseudonym). Like the rules of reports, fixed for a tenant's month by its first run.
+	Sessions accounting.Privacy `yaml:"sessions"`
+
+	// How long personal data is kept after the end of the month that it belongs to.
+	Keep PrivacyKeep `yaml:"keep"`
+}
+
+// PrivacyKeep is how long what holds viewers' data stays in the metering bucket; 0s: for good.
+type PrivacyKeep struct {
+	// What sessions are made from. Without it a month can be restated, sealed anew and counted again
+	// no more. Not below reports.grace + 24h. Default: 0s
+	Fragments time.Duration `yaml:"fragments"`
+
+	// Finished sessions, which statistics pages show. Default: 0s
+	Sessions time.Duration `yaml:"sessions"`
+
+	// The log of who fetched what. Default: 0s
+	Audit time.Duration `yaml:"audit"`
+}
+
+// TenantPrivacy is what is special to a tenant.
+type TenantPrivacy struct {
+	// As privacy.sessions.
+	Sessions accounting.Privacy `yaml:"sessions"`
 }
 
 // Grant names who may decrypt, or who may fetch, which reports: one of
@@ -176,6 +248,10 @@ type Grant struct {
 
 	// usage, sessions or both.
 	Reports []schemas.Report `yaml:"reports"`
+
+	// The day (UTC) from which a recipient's key is sealed to no more, such as 2027-01-31. From 30 days
+	// before, runs and "playmeter status" warn. Default: never
+	Expires Day `yaml:"expires"`
 }
 
 // DefaultConfig is what holds where nothing is said.
@@ -204,6 +280,13 @@ func (c *Config) Rules() accounting.Rules {
 		Tiers: c.Reports.Tiers.Tiers, DensityOf: string(c.Reports.DensityOf),
 		Idle: accounting.Idle(c.Reports.SessionIdle), CSVGuard: c.Reports.CSVGuard,
 	}
+}
+
+// RulesOf are those of a tenant's reports: what is special to it goes before what holds for all.
+func (c *Config) RulesOf(t *TenantSettings) accounting.Rules {
+	r := c.Rules()
+	r.Privacy = c.Privacy.Sessions.With(t.Privacy.Sessions)
+	return r
 }
 
 // Tenant finds a tenant, or tells that it is not configured.

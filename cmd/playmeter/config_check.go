@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/url"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,10 +21,12 @@ func (c *Config) check(n *notes, checks ConfigChecks) {
 	c.ObjectStore.check(n)
 	c.Buckets.check(n)
 	c.Reports.check(n, checks)
+	c.checkReaders(n)
+	c.Privacy.check(n, c.Reports.Grace)
 	first := map[schemas.Tenant]int{}
 	for i := range c.Tenants {
 		key := fmt.Sprintf("tenants[%d]", i)
-		c.Tenants[i].check(n, key, checks)
+		c.Tenants[i].check(n, key, checks, c.ObjectStore.Embedded())
 		id := c.Tenants[i].ID
 		if at, again := first[id]; again && id != "" {
 			n.problem(key+".id", "%s is listed before, in %s; merge the two", id, n.placeOf(fmt.Sprintf("tenants[%d].id", at)).where)
@@ -40,6 +41,9 @@ func (l Listen) check(n *notes, embedded bool) {
 	checkAddress(n, "listen.s3", l.S3)
 	if embedded && l.HTTP == l.S3 && !strings.HasSuffix(l.S3, ":0") {
 		n.problem("listen.s3", "must not be the same as listen.http; port 0 picks a free one")
+	}
+	if (l.TLS.Certificate == "") != (l.TLS.Key == "") {
+		n.problem("listen.tls", "needs both certificate and key")
 	}
 }
 
@@ -59,7 +63,7 @@ func checkAddress(n *notes, key, text string) {
 
 func (o ObjectStore) check(n *notes) {
 	if o.Embedded() {
-		if o.AccessKey != "" || o.SecretKey != "" {
+		if o.AccessKey != "" || o.SecretKey != "" || o.Dialect != "" {
 			n.problem("object_store.endpoint", "is missing; name the service, such as https://s3.example.com, or leave object_store out for the embedded one")
 		}
 		return
@@ -144,44 +148,6 @@ func checkSchedule(n *notes, key, text string, checks ConfigChecks) {
 	} else if checks.Schedule != nil {
 		if err := checks.Schedule(text); err != nil {
 			n.problem(key, "%v", err)
-		}
-	}
-}
-
-func (t *TenantSettings) check(n *notes, key string, checks ConfigChecks) {
-	if t.ID == "" {
-		n.problem(key+".id", "is missing; write the tenant's id as it is in usage files")
-	} else if t.ID == schemas.SignersFile {
-		n.problem(key+".id", "%s is the name of an object of the reporting bucket, and no tenant can bear it", t.ID)
-	}
-	if t.Name == "" {
-		t.Name = string(t.ID)
-	}
-	if t.Schedule != "" {
-		checkSchedule(n, key+".schedule", t.Schedule, checks)
-	}
-	for i, g := range t.Grants {
-		g.check(n, fmt.Sprintf("%s.grants[%d]", key, i), checks)
-	}
-}
-
-func (g Grant) check(n *notes, key string, checks ConfigChecks) {
-	switch {
-	case g.Recipient == "" && g.Reader == "":
-		n.problem(key, `names nobody; write recipient: a public key ("playmeter keygen" makes one), or reader: an access key`)
-	case g.Recipient != "" && g.Reader != "":
-		n.problem(key, "names both a recipient and a reader; make two grants of it")
-	case g.Recipient != "" && checks.Recipient != nil:
-		if err := checks.Recipient(g.Recipient); err != nil {
-			n.problem(key+".recipient", "%s", strings.TrimPrefix(err.Error(), "recipient: "))
-		}
-	}
-	if len(g.Reports) == 0 {
-		n.problem(key+".reports", "is missing; write [usage], [sessions] or [usage, sessions]")
-	}
-	for i, r := range g.Reports {
-		if slices.Contains(g.Reports[:i], r) && r != "" {
-			n.problem(fmt.Sprintf("%s.reports[%d]", key, i), "%s is listed twice", r)
 		}
 	}
 }

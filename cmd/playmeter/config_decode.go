@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"reflect"
 	"regexp"
 	"strings"
@@ -116,8 +117,12 @@ func (d *configDecoder) decode(path string, n ast.Node, into any) {
 
 func (d *configDecoder) plainNode(path string, n ast.Node, v reflect.Value) {
 	into := v.Addr().Interface()
-	if custom, ok := into.(nodeDecoder); ok {
-		custom.decodeNode(d, path, n)
+	switch t := into.(type) {
+	case nodeDecoder:
+		t.decodeNode(d, path, n)
+		return
+	case *netip.Prefix, *Day: // structures that are written as one text
+		d.scalar(path, n, into)
 		return
 	}
 	switch v.Kind() {

@@ -13,8 +13,6 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
-
-	"github.com/playmeter/playmeter/schemas"
 )
 
 // DefaultConfigFile is read where no other is named, if it is there.
@@ -23,8 +21,10 @@ const DefaultConfigFile = "playmeter.yaml"
 // ConfigChecks are what the packages that do the work say of a text. A nil
 // check takes everything.
 type ConfigChecks struct {
-	Schedule  func(string) error // of a cron schedule
-	Recipient func(string) error // of an age or SSH public key
+	Schedule   func(string) error   // of a cron schedule
+	Recipient  func(string) error   // of an age or SSH public key
+	Recipients func([]string) error // of keys that one file is sealed to
+	Reader     func(string) error   // of the name of a reader of the embedded store
 }
 
 // LoadConfig reads a configuration: flags over environment over file over
@@ -72,11 +72,6 @@ func parseConfig(src configSource, checks ConfigChecks) (*Config, error) {
 		c.warn("%s can be read by others and holds %s: chmod 600 it, or keep the text in the environment and write ${NAME}",
 			src.path, strings.Join(d.secrets, " and "))
 	}
-	for _, t := range c.Tenants {
-		if len(t.Readers(schemas.ReportUsage))+len(t.Readers(schemas.ReportSessions)) > 0 {
-			c.warn("tenants: readers of %s are not written into the bucket's policy by this version: give them access in the object store itself", t.ID)
-		}
-	}
 	return c, nil
 }
 
@@ -107,11 +102,16 @@ func readConfigFile(path string) ([]byte, fs.FileMode, error) {
 // settle makes the paths that the file (or nothing) gave relative to the
 // file's folder.
 func (c *Config) settle(folder string) {
-	for _, p := range []*string{&c.DataDir, &c.GeoIP} {
+	for _, p := range c.paths() {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(folder, *p)
 		}
 	}
+}
+
+// paths are the settings that name a file or folder.
+func (c *Config) paths() []*string {
+	return []*string{&c.DataDir, &c.GeoIP, &c.Listen.TLS.Certificate, &c.Listen.TLS.Key}
 }
 
 func environment(env []string) map[string]string {

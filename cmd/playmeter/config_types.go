@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 
 	"github.com/playmeter/playmeter/accounting"
+	"github.com/playmeter/playmeter/bucket"
 	"github.com/playmeter/playmeter/crypto"
 	"github.com/playmeter/playmeter/schemas"
 )
@@ -48,12 +50,46 @@ func setText(field any, text string) (known bool, err error) {
 		return true, setWord(f, text, schemas.Compressions)
 	case *schemas.Report:
 		return true, setWord(f, text, schemas.Reports)
+	case *bucket.Dialect:
+		return true, setWord(f, text, bucket.Dialects)
+	case *accounting.Mask:
+		return true, setWord(f, text, accounting.Masks)
+	case *Day:
+		return true, f.set(text)
+	case *netip.Prefix:
+		return true, setNetwork(f, text)
 	case *Density:
 		return true, setWord(f, text, []Density{accounting.DensityOfDestination, accounting.DensityOfSource})
 	default:
 		return false, nil
 	}
 	return true, nil
+}
+
+// Day is a UTC day; the zero Day is none.
+type Day struct{ time.Time }
+
+func (d *Day) set(text string) error {
+	at, err := time.Parse(time.DateOnly, text)
+	if err != nil {
+		return fmt.Errorf("%q is no day; write it like 2027-01-31", text)
+	}
+	d.Time = at
+	return nil
+}
+
+// setNetwork takes a network, or an address as a network of one.
+func setNetwork(f *netip.Prefix, text string) error {
+	if a, err := netip.ParseAddr(text); err == nil {
+		*f = netip.PrefixFrom(a, a.BitLen())
+		return nil
+	}
+	p, err := netip.ParsePrefix(text)
+	if err != nil {
+		return fmt.Errorf("%q is no address or network; write it like 10.0.0.7 or 10.0.0.0/8", text)
+	}
+	*f = p.Masked()
+	return nil
 }
 
 func setDuration(f *time.Duration, text string) error {

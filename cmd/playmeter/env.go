@@ -44,8 +44,8 @@ func envCommand(a *app) *cobra.Command {
 
 // storeConfig is where the object store is, and whether it answers.
 func (a *app) storeConfig(ctx context.Context, c *Config) (cfg bucket.Config, running bool, err error) {
-	if o := c.ObjectStore; !o.Embedded() {
-		return bucket.Config{Endpoint: o.Endpoint, Region: o.Region, AccessKey: o.AccessKey.Reveal(), SecretKey: o.SecretKey.Reveal()}, true, nil
+	if !c.ObjectStore.Embedded() {
+		return storeOf(c), true, nil
 	}
 	if cfg, running = bucket.Running(c.DataDir); running {
 		return cfg, true, nil

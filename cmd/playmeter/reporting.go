@@ -91,6 +91,7 @@ func (a *app) openConfig(ctx context.Context, c *Config, n needs, listen string)
 	s.reporter.Store = s.store
 	s.reporter.Buckets = reporter.Buckets{Usage: s.store.Bucket(c.Buckets.Usage), Catalog: s.store.Bucket(c.Buckets.Catalog),
 		Metering: s.store.Bucket(c.Buckets.Metering), Reporting: s.store.Bucket(c.Buckets.Reporting)}
+	s.reporter.Access = access(c, s.store.Config())
 	if n == toAudit {
 		return s, nil
 	}
@@ -160,21 +161,40 @@ func newReporter(c *Config, temp string) (*reporter.Reporter, error) {
 		return nil, err
 	}
 	r := &reporter.Reporter{Agents: enrichment.NewUserAgents(), Geo: geo, Grace: c.Reports.Grace,
-		Keep: reporter.Keep(c.Reports.Keep), Restate: reporter.Restate(c.Reports.Restate),
+		Keep: reporter.Keep(c.Reports.Keep), Restate: reporter.Restate(c.Reports.Restate), Forget: reporter.Forget(c.Privacy.Keep),
 		Version: softwareVersion(), Temp: temp, Workers: runtime.GOMAXPROCS(0), Now: time.Now}
-	for i := range c.Tenants {
-		t, err := newTenant(c, &c.Tenants[i])
-		if err != nil {
-			return nil, err
-		}
-		r.Tenants = append(r.Tenants, t)
+	if r.Tenants, r.Pseudonyms, err = newTenants(c); err != nil {
+		return nil, err
 	}
 	return r, nil
 }
 
+// newTenants are the tenants of a configuration as the reporter knows them, and the key of viewers'
+// pseudonyms, where there is one or any tenant's viewers are masked.
+func newTenants(c *Config) ([]reporter.Tenant, *crypto.Pseudonyms, error) {
+	masks := slices.ContainsFunc(c.Tenants, func(t TenantSettings) bool { return c.RulesOf(&t).Privacy.Any() })
+	pseudonyms, err := crypto.OpenPseudonyms(c.keysDir(), masks)
+	if err != nil {
+		return nil, nil, err
+	}
+	var out []reporter.Tenant
+	for i := range c.Tenants {
+		t, err := newTenant(c, &c.Tenants[i])
+		if err != nil {
+			return nil, nil, err
+		}
+		if t.Rules.Privacy.Any() {
+			t.Rules.Privacy.Key = pseudonyms.Fingerprint()
+		}
+		out = append(out, t)
+	}
+	return out, pseudonyms, nil
+}
+
 func newTenant(c *Config, t *TenantSettings) (reporter.Tenant, error) {
 	out := reporter.Tenant{ID: t.ID, Name: t.Name, Schedule: c.ScheduleOf(t), Compression: c.Reports.Compression,
-		Rules: c.Rules(), Recipients: make(map[schemas.Report][]crypto.Recipient)}
+		Rules: c.RulesOf(t), Recipients: make(map[schemas.Report][]crypto.Recipient), Expires: make(map[string]time.Time),
+		Readers: make(map[schemas.Report][]string)}
 	for _, report := range schemas.Reports {
 		for _, text := range t.Recipients(report) {
 			key, err := crypto.ParseRecipient(text)
@@ -183,6 +203,17 @@ func newTenant(c *Config, t *TenantSettings) (reporter.Tenant, error) {
 			}
 			out.Recipients[report] = append(out.Recipients[report], key)
 		}
+		out.Readers[report] = t.Readers(report)
+	}
+	for _, g := range t.Grants {
+		if g.Recipient == "" || g.Expires.IsZero() {
+			continue
+		}
+		key, err := crypto.ParseRecipient(g.Recipient)
+		if err != nil {
+			return out, fmt.Errorf("tenant %s: %w", t.ID, err)
+		}
+		out.Expires[key.Fingerprint()] = g.Expires.Time
 	}
 	return out, nil
 }

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"slices"
+	"sync"
 	"syscall"
 	"time"
 
@@ -62,46 +62,36 @@ type daemon struct {
 	*site
 	app     *app
 	http    *http.Server
+	audit   *web.Audit    // of what http hands out
 	address string        // of the page
-	stop    func()        // ends the schedule
-	ended   chan struct{} // it has ended
+	keeper  *keeper       // of tenants and grants
+	stop    func()        // ends keeper and schedule
+	ended   chan struct{} // both have ended
 	failed  chan error    // why the daemon cannot go on
 }
 
 // startDaemon starts store, schedule and listener. When it returns, all answer.
 func (a *app) startDaemon(ctx context.Context, c *Config) (*daemon, error) {
-	if err := web.CheckLoopback(c.Listen.HTTP); err != nil {
-		return nil, usagef("listen.http: %w", err)
-	}
-	listener, err := listen(c.Listen.HTTP)
+	door, err := a.openDoor(c)
 	if err != nil {
 		return nil, err
 	}
 	s, err := a.openServing(ctx, c)
 	if err != nil {
-		return nil, errors.Join(err, listener.Close())
+		return nil, errors.Join(err, door.Close())
 	}
-	d := &daemon{site: s, app: a, address: "http://" + listener.Addr().String(), ended: make(chan struct{}), failed: make(chan error, 2)}
+	d := &daemon{site: s, app: a, address: door.address(), ended: make(chan struct{}), failed: make(chan error, 2)}
 	metrics := web.NewMetrics(softwareVersion())
 	s.reporter.Done = func(_ schemas.Period, r *reporter.Result, err error) { metrics.Observe(r, err, time.Now()) }
 	s.show(showProgress(&progress{console: new(console), log: s.reporter.Log})) // in the log
+	d.keeper = newKeeper(a, s)
 	d.startSchedule(ctx)
-	d.startHTTP(listener, metrics)
+	d.startHTTP(door, metrics)
 	a.say("playmeter is ready: page %s/ , object store %s", d.address, s.store.Config().Endpoint)
 	if len(c.Tenants) == 0 {
 		a.say("warning: no tenant is configured, so no report is made: name one under tenants in %s", DefaultConfigFile)
 	}
 	return d, nil
-}
-
-func listen(address string) (net.Listener, error) {
-	l, err := net.Listen("tcp", address)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("listen.http: another program uses %s: choose another with --listen-http or %sLISTEN_HTTP, such as 127.0.0.1:0", address, EnvPrefix)
-	} else if err != nil {
-		return nil, fmt.Errorf("listen.http: %w", err)
-	}
-	return l, nil
 }
 
 // serveRetries is how often we look whether a command that has the store open
@@ -140,27 +130,25 @@ func (d *daemon) startSchedule(ctx context.Context) {
 	ctx, d.stop = context.WithCancel(context.WithoutCancel(ctx)) // close ends it, in its turn
 	go func() {
 		defer close(d.ended)
+		var both sync.WaitGroup
+		both.Go(func() { d.keeper.run(ctx) })
 		if err := d.reporter.Serve(ctx); err != nil {
 			d.failed <- err
 		}
+		both.Wait()
 	}()
 }
 
-func (d *daemon) startHTTP(l net.Listener, m *web.Metrics) {
-	page := &web.Site{Version: softwareVersion(), Started: time.Now(), Store: d.store.Config().Endpoint, Metrics: m, Now: time.Now,
-		Ready: func(ctx context.Context) error { _, err := d.store.Now(ctx); return err },
-		Runs:  d.nextRuns}
-	d.http = &http.Server{Handler: page.Handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute,
-		WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
-	go func() {
-		if err := d.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			d.failed <- fmt.Errorf("serve %s: %w", d.address, err)
-		}
-	}()
+// ready tells what keeps the daemon from its work: the store, or grants that do not hold.
+func (d *daemon) ready(ctx context.Context) error {
+	if _, err := d.store.Now(ctx); err != nil {
+		return err
+	}
+	return d.keeper.ready()
 }
 
 func (d *daemon) nextRuns(now time.Time) []web.NextRun {
-	all, err := scheduled(d.config, now, 1)
+	all, err := scheduled(d.keeper.current(), now, 1)
 	if err != nil {
 		return nil // cannot happen: the schedules were checked
 	}
@@ -193,6 +181,7 @@ func (d *daemon) close() error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = d.http.Close() // somebody reads a page very slowly
 	}
+	err = errors.Join(err, d.audit.Close())
 	d.stop()
 	<-d.ended
 	err = errors.Join(err, d.site.close())

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -46,7 +47,7 @@ func (s *section) write(w io.Writer) {
 
 // statusSections are what there is to say, the gravest first.
 func statusSections(s *reporter.Status) []section {
-	out := []section{asideSection(s), unreadableSection(s)}
+	out := []section{grantsSection(s), asideSection(s), unreadableSection(s), expiringSection(s)}
 	out = append(out, numberSections(s)...)
 	return append(out, clockSection(s), rejectedSection(s), placelessSection(s), copiesSection(s), waitingSection(s), withdrawnSection(s), strangerSection(s))
 }
@@ -55,6 +56,35 @@ func asideSection(s *reporter.Status) section {
 	out := section{next: "A file is tried again when it is replaced under its key; until then no manifest says complete."}
 	for _, f := range s.Aside {
 		out.add("set aside: %s: %s", f.Key, f.Reason)
+	}
+	return out
+}
+
+// grantsSection tells whether readers get what is granted.
+func grantsSection(s *reporter.Status) section {
+	var out section
+	if s.Grants == nil {
+		return out
+	}
+	for _, p := range s.Grants.Problems {
+		out.add("grants: %s", p)
+		out.next = `The Reporting bucket is not as the grants say; "playmeter grants check" looks again.`
+	}
+	if len(s.Grants.Problems) == 0 && len(s.Grants.Readers) > 0 {
+		out.add("grants: applied %s: %s", s.Grants.At.UTC().Format(time.RFC3339), s.Grants.Summary())
+	}
+	for _, u := range s.Grants.Unproved {
+		out.add("grants not proved: %s", u)
+	}
+	return out
+}
+
+func expiringSection(s *reporter.Status) section {
+	var out section
+	for _, t := range slices.Sorted(maps.Keys(s.Expiring)) {
+		for _, line := range s.Expiring[t] {
+			out.add("tenant %s: %s", t, line)
+		}
 	}
 	return out
 }

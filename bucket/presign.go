@@ -1,0 +1,45 @@
+package bucket
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/url"
+	"time"
+)
+
+// MaxLink is the longest time for which a link can hold. Source: S3, signature version 4.
+const MaxLink = 7 * 24 * time.Hour
+
+// Link is an URL with which anybody can get an object until expires have passed: it bears our
+// signature, and leaves no trace of who used it. It is a secret, and nothing is asked of
+// the store to make it: so the object need not be there.
+//
+//   - expires is in whole seconds, from 1 s to MaxLink.
+//   - The result's time is when the link ends, by this machine's clock.
+//   - Errors: a store that is used without keys has no links.
+func (b *Bucket) Link(ctx context.Context, key string, expires time.Duration) (string, time.Time, error) {
+	expires = expires.Truncate(time.Second)
+	if expires < time.Second || expires > MaxLink {
+		return "", time.Time{}, b.wrap("make a link to", key, fmt.Errorf("it cannot hold for %s: from 1s to %s", expires, MaxLink))
+	}
+	u, err := b.store.core.PresignedGetObject(ctx, b.name, key, expires, nil)
+	if err != nil {
+		return "", time.Time{}, b.wrap("make a link to", key, err)
+	}
+	from, err := time.Parse("20060102T150405Z", u.Query().Get("X-Amz-Date"))
+	if err != nil {
+		return "", time.Time{}, b.wrap("make a link to", key, err)
+	}
+	return u.String(), from.Add(expires), nil
+}
+
+// OnlyHere tells whether the store's address is one that this machine alone can reach.
+func (s *Store) OnlyHere() bool {
+	u, err := url.Parse(s.cfg.Endpoint)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(u.Hostname())
+	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
+}

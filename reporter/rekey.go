@@ -1,0 +1,244 @@
+package reporter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/playmeter/playmeter/accounting"
+	"github.com/playmeter/playmeter/schemas"
+)
+
+// Rekeyed is what sealing a final month anew came to.
+type Rekeyed struct {
+	Tenant schemas.Tenant `json:"tenant"`
+	Period schemas.Period `json:"period"`
+	// Runs are the new runs: of the final run, and of its newest restatement.
+	Runs []string `json:"runs"`
+	Note string   `json:"note,omitempty"` // why there are none
+	Err  error    `json:"-"`
+}
+
+// FinalMonths lists the months of a tenant that are final, oldest first.
+func (r *Reporter) FinalMonths(ctx context.Context, tenant schemas.Tenant) ([]schemas.Period, error) {
+	heads, err := r.heads(ctx, tenant)
+	var out []schemas.Period
+	for _, c := range heads {
+		if c.Current.State == StateFinal {
+			out = append(out, c.Period)
+		}
+	}
+	return out, err
+}
+
+// Rekey seals the reports of a final month for those who may open them now: the final run's, and those
+// of the newest restatement. The reports are made again from what their runs pinned; only when they
+// are the same to the byte is anything published. What was sealed before stays where it is, and
+// gives those who could open it what it gave them.
+//
+//   - A restatement that is sealed anew gets the next number, because a restatement's files never
+//     change; it restates what the other did.
+//   - Errors: ErrNoRun; ErrBusy; a month that is not final (its next run seals it for those of then);
+//     reports that cannot be made again.
+func (r *Reporter) Rekey(ctx context.Context, tenant schemas.Tenant, period schemas.Period) Rekeyed {
+	out := Rekeyed{Tenant: tenant, Period: period, Runs: []string{}}
+	t, err := r.Tenant(tenant)
+	if err == nil {
+		err = r.leased(ctx, tenant, period, func() error { return r.rekey(ctx, t.at(r.Now()), &out) })
+	}
+	if err != nil {
+		out.Err = fmt.Errorf("seal the reports of %s for %s anew: %w", tenant, period, err)
+	}
+	return out
+}
+
+func (r *Reporter) rekey(ctx context.Context, t *Tenant, out *Rekeyed) error {
+	head, err := r.head(ctx, t.ID, out.Period)
+	switch {
+	case err != nil:
+		return err
+	case head == nil:
+		return fmt.Errorf("%w: no report was made of that month yet", ErrNoRun)
+	case head.Current.State != StateFinal:
+		out.Note = "the month is not final: its next run seals it for the recipients of then"
+		return nil
+	}
+	if err := r.publish(ctx, head); err != nil {
+		return err
+	}
+	refs := []schemas.RunRef{head.Current} // the restatement last: the newest commit is of what stands
+	if head.Restated != nil {
+		refs = append(refs, *head.Restated)
+	}
+	if !slices.ContainsFunc(refs, func(ref schemas.RunRef) bool { return !sealedFor(&ref, t) }) {
+		out.Note = "sealed for the present recipients already"
+		return nil
+	}
+	for _, ref := range refs {
+		run, err := r.sealAnew(ctx, t, RunID{t.ID, out.Period, ref.Run})
+		if err != nil {
+			return err
+		}
+		out.Runs = append(out.Runs, run)
+	}
+	return nil
+}
+
+// sealedFor tells whether all reports of a run are sealed for the tenant's recipients.
+func sealedFor(ref *schemas.RunRef, t *Tenant) bool {
+	return !slices.ContainsFunc(ref.Reports, func(m schemas.ManifestReport) bool { return !sameSeal(&m, t) })
+}
+
+// resealing is the making of a run that says what another said, for other recipients.
+type resealing struct {
+	run
+	past *past
+}
+
+// sealAnew makes that run, and tells its name.
+func (r *Reporter) sealAnew(ctx context.Context, t *Tenant, id RunID) (string, error) {
+	p, err := r.openPast(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	x := &resealing{run{r: r, tenant: t, period: id.Period, rules: p.rules, catalog: p.catalog, inputs: p.inputs}, p}
+	if x.head, err = r.head(ctx, id.Tenant, id.Period); err != nil {
+		return "", err
+	}
+	asOf, err := time.Parse(time.RFC3339, p.manifest.AsOf)
+	if err != nil {
+		return "", err
+	}
+	if x.name, err = r.claim(ctx, id.Tenant, id.Period, asOf, x.head.Number); err != nil {
+		return "", err
+	}
+	if err := x.make(ctx); err != nil {
+		x.withdraw(ctx)
+		return "", err
+	}
+	if err := r.publish(ctx, &x.commit); err != nil {
+		return "", fmt.Errorf("run %s is committed, but its stable names could not be written; the next run does it: %w", x.name, err)
+	}
+	return x.name, nil
+}
+
+// make goes as far as the commit.
+func (x *resealing) make(ctx context.Context) error {
+	sorted := newSorter(x.r.Temp)
+	defer sorted.close()
+	x.sorted = sorted
+	x.r.progress(Progress{Stage: "fold", Tenant: x.tenant.ID, Total: int64(len(x.inputs)), Unit: "files"})
+	finish, err := x.past.finisher()
+	if err != nil {
+		return err
+	}
+	if x.statement, err = x.r.newFold(x.tenant.ID, x.past.bounds, x.rules, x.inputs).run(ctx, finish, sorted.add); err != nil {
+		return err
+	}
+	var reports []schemas.ManifestReport
+	for i := range x.past.manifest.Reports {
+		was := &x.past.manifest.Reports[i]
+		if len(x.tenant.recipients(was.Report)) == 0 {
+			continue
+		}
+		m, err := x.seal(ctx, was)
+		if err != nil {
+			return err
+		}
+		reports = append(reports, *m)
+	}
+	if len(reports) == 0 {
+		return errors.New("no recipient is granted any of its reports")
+	}
+	manifest, err := x.write(ctx, reports)
+	if err != nil {
+		return err
+	}
+	x.succeed(manifest, reports)
+	return x.r.commit(ctx, &x.commit)
+}
+
+// seal writes a report, and publishes it only when it is to the byte what the other run wrote.
+func (x *resealing) seal(ctx context.Context, was *schemas.ManifestReport) (*schemas.ManifestReport, error) {
+	j := reportJob{report: was.Report, folder: schemas.ReportFolder(x.tenant.ID, x.period), run: x.name, tenant: x.tenant}
+	s, err := x.r.openReport(ctx, j)
+	if err != nil {
+		return nil, err
+	}
+	if was.Report == schemas.ReportUsage {
+		u := accounting.UsageReport{TenantID: x.tenant.ID, Name: x.past.manifest.TenantName, Statement: x.statement, Holdings: x.catalog.holdings, Guard: x.rules.CSVGuard}
+		_, _, err = u.Write(s)
+	} else {
+		err = writeSessionsCSV(s, x.sorted, x.rules.CSVGuard, func(*schemas.Session, []byte) error { return ctx.Err() })
+	}
+	if err == nil {
+		err = s.finish()
+	}
+	if err == nil && s.plain.digest() != was.Plaintext {
+		err = fmt.Errorf("the %s report of run %s cannot be made again to the byte, so it is not sealed anew: a catalog snapshot, the tables of places and user agents, or the software have changed since (\"playmeter verify --recompute\" says more)", was.Report, x.past.id())
+	}
+	if err != nil {
+		s.abandon(err)
+		return nil, err
+	}
+	if err := s.publish(); err != nil {
+		return nil, err
+	}
+	m := *was
+	m.Object = schemas.RunFolder(x.name) + schemas.ReportFile(was.Report, x.tenant.Compression)
+	m.Sealed, m.Recipients = s.sealed.digest(), fingerprints(x.tenant.recipients(was.Report))
+	return &m, nil
+}
+
+// write writes the list of inputs and the manifest: the other run's, save for what is new.
+func (x *resealing) write(ctx context.Context, reports []schemas.ManifestReport) (*schemas.Manifest, error) {
+	folder := schemas.ReportFolder(x.tenant.ID, x.period) + schemas.RunFolder(x.name)
+	list, err := inputLines(x.inputs, false)
+	if err != nil {
+		return nil, err
+	}
+	m := *x.past.manifest
+	if got := "sha256:" + digestOfBytes(list).SHA256; got != m.Inputs.Digest {
+		return nil, fmt.Errorf("the list of inputs %s is not the one that the manifest of run %s signs: restore it", x.past.commit.Inputs, x.past.id())
+	}
+	if _, err := x.r.Buckets.Reporting.PutBytes(ctx, folder+schemas.InputsFile, gzipped(list)); err != nil {
+		return nil, err
+	}
+	was := x.past.commit.Run
+	m.Run, m.Reports, m.Software.Version, m.Diff = x.name, reports, x.r.Version, nil
+	m.Inputs.List = schemas.RunFolder(x.name) + schemas.InputsFile
+	m.Previous = &schemas.Previous{Run: x.head.Run.Run, SHA256: x.head.Run.Manifest.SHA256}
+	m.Rekeys = &schemas.Previous{Run: was.Run, SHA256: was.Manifest.SHA256}
+	if m.Restatement > 0 {
+		m.Restatement = x.head.Restated.Restatement + 1
+	}
+	body, err := encodeManifest(&m)
+	if err != nil {
+		return nil, err
+	}
+	sig, err := x.r.sign(body)
+	if err != nil {
+		return nil, err
+	}
+	if err := x.r.putManifest(ctx, folder, body, sig); err != nil {
+		return nil, err
+	}
+	x.commit.Run.Manifest = digestOfBytes(body)
+	return &m, nil
+}
+
+// succeed makes the commit: what is stored beside the other run's reports serves this one, too.
+func (x *resealing) succeed(m *schemas.Manifest, reports []schemas.ManifestReport) {
+	manifest := x.commit.Run.Manifest
+	x.commit = *x.past.commit
+	c := &x.commit
+	c.Parent = x.head.Number
+	c.Run = schemas.RunRef{Run: x.name, AsOf: m.AsOf, State: m.State, Manifest: manifest, Reports: reports, Restatement: m.Restatement}
+	c.Current, c.Restated, c.Basis = c.Run, x.head.Restated, x.head.Basis
+	if m.Restatement > 0 {
+		c.Current, c.Restated = x.head.Current, &c.Run
+	}
+	c.Kept = keep(append(slices.Clone(x.head.Kept), keptRun(c)), c.Current.Run, x.head.Current.Run, x.r.Keep)
+}
