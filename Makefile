@@ -32,8 +32,10 @@ test-short: ## the quick tests: no stories, no killed daemons
 test-long: tools cc ## also what takes long: many more kills, larger worlds
 	PLAYMETER_LONG=1 $(GO) test -p 2 -timeout 90m ./...
 
-test-s3: ## the bucket tests against other S3 servers (built from source the first time)
+test-s3: TOOLS += ceph-mon:ceph-mon ceph-osd:ceph-osd radosgw:radosgw ceph-authtool:ceph-common
+test-s3: tools ## the bucket and permission tests against versitygw, MinIO and Ceph (built or installed the first time)
 	PLAYMETER_TEST_S3=1 $(GO) test -timeout 30m -run 'Conform' -v ./bucket
+	PLAYMETER_TEST_S3=1 $(GO) test -timeout 30m -v ./bucket/internal/servers
 
 test-race: cc ## the race detector where goroutines meet
 	$(GO) test -race -short -p 2 -timeout 45m $(RACE)
@@ -54,8 +56,9 @@ lint: ## gofmt, vet, staticcheck
 
 # Foreign programs that some tests use. Never a reason to fail: without them
 # those tests are skipped and say so.
+TOOLS := age:age s3cmd:s3cmd ssh-keygen:openssh-client
 tools:
-	@missing=; for t in age:age s3cmd:s3cmd ssh-keygen:openssh-client; do command -v $${t%%:*} >/dev/null || missing="$$missing $${t##*:}"; done; \
+	@missing=; for t in $(TOOLS); do command -v $${t%%:*} >/dev/null || missing="$$missing $${t##*:}"; done; \
 	if [ -n "$$missing" ]; then \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$missing; } >/dev/null 2>&1 \

@@ -12,7 +12,8 @@
 //   - The embedded store. [OpenEmbedded] runs an S3 gateway over a folder
 //     inside this process, [Open] uses the one of a running daemon when there
 //     is one. An answer to a write means that the object is on the disk:
-//     durable.go says how. embedded.go, open.go, credentials.go, lock.go, sweep.go.
+//     durable.go says how. embedded.go, open.go, credentials.go, accounts.go,
+//     policies.go, policies_split.go, tls.go, lock.go, sweep.go.
 //
 // # Names
 //

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -72,14 +73,25 @@ func (d Dialect) Principal(name string) (string, error) {
 	return "", fmt.Errorf("reader %s: policies of this store name users by ARN: give its principal, such as arn:aws:iam::123456789012:user/%s, under readers", name, name)
 }
 
-// MaxPolicy is how many bytes a bucket's policy may have; 0: no bound that is worth a word.
+// MaxPolicy is how many bytes a bucket's policy may have; 0: no bound that is worth a word, or (versitygw) one
+// that hangs on how the store keeps it.
 func (d Dialect) MaxPolicy() int {
 	switch d {
 	case DialectVersity:
 		return 0
+	case DialectCeph:
+		return 900 << 10
 	}
 	return 20 << 10
 }
+
+// ListsByPrefix tells whether listing can be allowed for one prefix alone. With MinIO it cannot: a reader gets
+// round the condition by giving the prefix twice, or as a header.
+func (d Dialect) ListsByPrefix() bool { return d != DialectMinIO }
+
+// NestsStars tells whether * in a pattern takes whatever makes the rest match. With Ceph it does not:
+// it ends at the first character that the pattern goes on with.
+func (d Dialect) NestsStars() bool { return d != DialectCeph }
 
 // statements writes allowances as two statements each.
 func statements(bucket string, rules []Allowance, principals bool) []json.RawMessage {
@@ -124,10 +136,12 @@ func marshalPlain(v any) ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
-// UserPolicies are the policies that MinIO's users need, by user: what the allowances give each.
+// UserPolicies are the policies that MinIO's users need, by user: what the allowances let each get. They
+// list nothing, see [Dialect.ListsByPrefix].
 func UserPolicies(bucket string, rules []Allowance) map[string]string {
 	byUser := make(map[string][]Allowance)
 	for _, r := range rules {
+		r.List = nil // see ListsByPrefix
 		for _, user := range r.Readers {
 			byUser[user] = append(byUser[user], r)
 		}
@@ -272,7 +286,10 @@ func ordered(v any) any {
 	return v
 }
 
-// Dialect is what the store says it is, by the Server header of its answers.
+// cephRequest is how Ceph, which does not name itself, numbers requests: transaction, time and gateway, zone.
+var cephRequest = regexp.MustCompile(`^tx[0-9a-f]{21}-[0-9a-f]{10}-[0-9a-f]+-.`)
+
+// Dialect is what the store says it is, by the headers of its answers.
 //
 //   - Errors: one that asks for object_store.dialect where the store does not tell.
 func (s *Store) Dialect(ctx context.Context) (Dialect, error) {
@@ -293,7 +310,7 @@ func (s *Store) Dialect(ctx context.Context) (Dialect, error) {
 		return DialectMinIO, nil
 	case strings.Contains(server, "amazons3"):
 		return DialectAWS, nil
-	case strings.Contains(server, "ceph"):
+	case strings.Contains(server, "ceph"), cephRequest.MatchString(resp.Header.Get("X-Amz-Request-Id")):
 		return DialectCeph, nil
 	}
 	return "", errors.New("the object store does not say what it is: set object_store.dialect to aws, ceph, minio or versitygw")

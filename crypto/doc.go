@@ -10,6 +10,8 @@
 //   - [Signer] signs as "ssh-keygen -Y sign" does, [AllowedSigners] says whose
 //     signatures are believed, [Keyring] is where an installation keeps both.
 //     signature.go, signer.go, allowed.go, keyring.go
+//   - [Readers] are the accounts of the embedded object store, [TokenStore] keeps the access
+//     tokens of pages and API. readers.go, tokens.go and its neighbours, token.go, keyfiles.go
 //   - [Secret] is text that never prints itself. secret.go
 //   - [Spool] is a temporary file that nobody but this process can read: what is
 //     too large for memory goes there before it is sealed. spool.go

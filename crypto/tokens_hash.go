@@ -20,7 +20,7 @@ type argonCost struct {
 }
 
 // defaultCost is the first of the equal choices in OWASP's Password Storage Cheat Sheet: 19 MiB, two
-// passes, one thread. That is 20 to 40 ms of one core.
+// passes, one thread. That is about 20 ms of one core.
 var defaultCost = argonCost{memory: 19 << 10, passes: 2, threads: 1}
 
 // maxCost is beyond what we would choose: a file that asks for more was not written by us.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/playmeter/playmeter/accounting"
 	"github.com/playmeter/playmeter/bucket"
+	"github.com/playmeter/playmeter/crypto"
 	"github.com/playmeter/playmeter/schemas"
 )
 
@@ -48,6 +49,8 @@ func faultHistory() []act {
 	}
 	withdrawal := open("withdrawal", day(8), nothing)
 	withdrawal.do = withdrawAndMake
+	anew := final("sealed anew", 7, anotherKey)
+	anew.do = sealAnewAndMake
 	early := open("earlier as-of", day(4), nothing)
 	early.overtake, early.again = day(9).Add(3*time.Hour), day(9).Add(4*time.Hour)
 	return []act{
@@ -62,6 +65,7 @@ func faultHistory() []act {
 		final("restatement", 1, lateFile),
 		final("second restatement", 3, lateChanges),
 		final("late copies", 5, lateCopies),
+		anew,
 	}
 }
 
@@ -91,6 +95,10 @@ func withdrawAndMake(p *process, at time.Time) error {
 		return err
 	}
 	return errors.Join(p.Withdraw(p.ctx, c), makeReports(p, at))
+}
+
+func sealAnewAndMake(p *process, at time.Time) error {
+	return errors.Join(p.Rekey(p.ctx, "acme", october).Err, makeReports(p, at))
 }
 
 // view is n segments that a tenant's viewer watched.
@@ -158,6 +166,13 @@ func lateChanges(s *site) {
 
 func lateCopies(s *site) {
 	s.putEvents("g.parquet", view("n6", 0, "acme", "film-a", 7*aDay, 3))
+}
+
+// anotherKey may open acme's reports from now on, besides the one before.
+func anotherKey(s *site) {
+	_, to := newKey(s.t)
+	both := []crypto.Recipient{s.to, to}
+	s.Tenants[0].Recipients = map[schemas.Report][]crypto.Recipient{schemas.ReportUsage: both, schemas.ReportSessions: both}
 }
 
 // newUsage is what comes while a process is paused.

@@ -101,13 +101,21 @@ func (r *Reporter) ApplyGrants(ctx context.Context, o GrantOptions) (*GrantsStat
 	}
 	if s.Changed {
 		if err := r.Buckets.Reporting.SetPolicy(ctx, s.Policy); err != nil {
-			return nil, fmt.Errorf("apply the readers' grants: %w", err)
+			return nil, fmt.Errorf("apply the readers' grants: %w%s", err, s.sizeHint())
 		}
 	}
 	if err := g.prove(ctx, o.All, s.Changed); err != nil {
 		return nil, fmt.Errorf("try the readers' grants: %w", err)
 	}
 	return s, r.keepGrants(ctx, s)
+}
+
+// sizeHint says what may be wrong with a policy that a store does not take.
+func (s *GrantsState) sizeHint() string {
+	if s.Dialect != bucket.DialectVersity || len(s.Policy) < 3<<10 {
+		return ""
+	}
+	return fmt.Sprintf(" (the policy has %d bytes; a versitygw keeps it in an extended attribute, where ext4 has room for 3,896: start it with --sidecar FOLDER)", len(s.Policy))
 }
 
 // CheckGrants tries the grants, and says what the policy differs in; it changes nothing.
@@ -245,10 +253,12 @@ func (g *grants) allowances(name func(string) (string, bool)) (rules []bucket.Al
 		t := &g.tenants[i]
 		for _, report := range schemas.Reports {
 			a := of(t.Readers[report])
-			a.Get = append(a.Get, readerPatterns(t.ID, report)...)
+			for _, file := range readerFiles(report) {
+				a.Get = append(a.Get, g.patterns(t.ID, file)...)
+			}
 		}
 		a := of(t.anyReaders())
-		a.Get = append(a.Get, string(t.ID)+"/*/"+schemas.ManifestFile+"*")
+		a.Get = append(a.Get, g.patterns(t.ID, schemas.ManifestFile+"*")...)
 		a.List = append(a.List, string(t.ID)+"/")
 	}
 	readers = slices.Sorted(maps.Keys(names))
@@ -262,14 +272,22 @@ func (g *grants) allowances(name func(string) (string, bool)) (rules []bucket.Al
 	return rules, readers
 }
 
-// readerPatterns are the keys that a grant of a report lets get, besides manifests: input lists and diffs go
-// with usage (SPEC 7).
-func readerPatterns(t schemas.Tenant, report schemas.Report) []string {
-	folder := string(t) + "/*/"
+// readerFiles are the files that a grant of a report lets get, besides manifests: input lists and diffs go with
+// usage (SPEC 7).
+func readerFiles(report schemas.Report) []string {
 	if report == schemas.ReportUsage {
-		return []string{folder + "usage.*", folder + schemas.InputsFile}
+		return []string{"usage.*", schemas.InputsFile}
 	}
-	return []string{folder + string(report) + ".*"}
+	return []string{string(report) + ".*"}
+}
+
+// patterns are a tenant's files of a name: those of a month, of its runs and of its restatements.
+func (g *grants) patterns(t schemas.Tenant, file string) []string {
+	all := []string{string(t) + "/*/" + file}
+	if !g.state.Dialect.NestsStars() {
+		all = append(all, string(t)+"/*/*/*/"+file)
+	}
+	return all
 }
 
 // anyReaders are the readers of any of a tenant's reports, sorted.

@@ -137,7 +137,7 @@ func (g *grants) tryAs(ctx context.Context, reader string, cfg bucket.Config, sp
 				continue
 			}
 		}
-		p.list(ctx, string(t.ID)+"/", any)
+		p.list(ctx, string(t.ID)+"/", any && g.state.Dialect.ListsByPrefix())
 		s := specimens[t.ID]
 		p.get(ctx, s.manifest, any)
 		for _, report := range schemas.Reports {

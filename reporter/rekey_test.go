@@ -13,7 +13,7 @@ import (
 )
 
 // newKey is an identity and what it opens.
-func newKey(t *testing.T) (crypto.Identities, crypto.Recipient) {
+func newKey(t testing.TB) (crypto.Identities, crypto.Recipient) {
 	t.Helper()
 	secret, to, err := crypto.NewIdentity()
 	if err != nil {

@@ -1,12 +1,24 @@
 // Package web is what the daemon shows over HTTP. All routes are in one
-// function, [Site.Handler]; handlers ask the Site and render, they compute
-// nothing.
+// table, [Site.routes]: who may use each, what it takes and what answers is
+// read off it, by the mux, by the sign-in and by the tests of openapi.json.
 //
+//   - /api/v1/…: the reports of tenants, for billing systems; reports.go lists,
+//     sealed.go hands out, link.go makes links. openapi.json says it all.
 //   - /healthz: the process answers. /readyz: it can do its work.
 //   - /metrics: for Prometheus; metrics.go.
 //   - /: what is up and which runs come next.
 //
-// There are no tokens yet, so it answers on loopback only: [CheckLoopback] for
-// the address that is listened on, and every request must name a loopback host,
-// so that no page on the internet can reach it through somebody's browser.
+// # How one request goes
+//
+// serve.go takes it: a place among those served at once, the route, who asks
+// (signin.go; loopback.go where there are no tokens yet), whether too often
+// (limits.go), whether the role and the grants allow it. Then the route's handler
+// answers or returns an error, which problem.go writes down. What a handler fetches
+// for somebody is on record (audit.go) before its first byte leaves.
+//
+// # What is not there
+//
+// A tenant's token must not be able to find out whether another tenant exists: for it,
+// every other tenant is one that does not. Nothing of a token but its id and name is
+// logged, kept or shown.
 package web

@@ -4,17 +4,19 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 )
 
-// CheckLoopback refuses an address that others than this machine can reach.
-func CheckLoopback(listen string) error {
+// CheckLoopback refuses an address that others than this machine can reach, unless there is a token, so
+// that everybody must sign in.
+func CheckLoopback(listen string, tokens bool) error {
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil {
 		return err
 	}
-	if !isLoopback(host) {
-		return fmt.Errorf("%s can be reached from elsewhere, and the pages have no sign-in yet: listen on 127.0.0.1:%s (or [::1]:%s), and reach it through an SSH tunnel or a proxy that signs people in", listen, port, port)
+	if !tokens && !isLoopback(host) {
+		return fmt.Errorf(`%s can be reached from elsewhere, and nobody can sign in yet: make a token with "playmeter token add", or listen on 127.0.0.1:%s (or [::1]:%s)`, listen, port, port)
 	}
 	return nil
 }
@@ -28,17 +30,16 @@ func isLoopback(host string) bool {
 	return ip != nil && ip.IsLoopback()
 }
 
-// onlyLoopback refuses requests that were made for another host.
-func onlyLoopback(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		host := r.Host
-		if h, _, err := net.SplitHostPort(host); err == nil {
-			host = h
-		}
-		if !isLoopback(host) {
-			http.Error(w, "Without a sign-in these pages answer to 127.0.0.1, [::1] and localhost only. A proxy in front must send one of them as Host.", http.StatusForbidden)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
+// fromHere tells whether a request comes from this machine and was made for it: the address, and the
+// Host, so that no page on the internet gets at us through somebody's browser.
+func fromHere(r *http.Request, client netip.Addr) bool {
+	host := r.Host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	return isLoopback(host) && client.IsLoopback() && parseAddress(r.RemoteAddr).IsLoopback()
+}
+
+func notFromHere() *problem {
+	return newProblem(http.StatusForbidden, `Without a token these pages answer to 127.0.0.1, [::1] and localhost only, and on this machine only. "playmeter token add" makes a token; then everybody signs in. A proxy in front must send one of these names as Host.`)
 }

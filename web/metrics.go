@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -23,6 +24,11 @@ type Metrics struct {
 	missing  *prometheus.GaugeVec
 	copies   *prometheus.GaugeVec
 	restated *prometheus.CounterVec
+
+	requests     *prometheus.CounterVec
+	failures     *prometheus.CounterVec
+	auditDropped prometheus.Counter
+	auditFailed  prometheus.Counter
 }
 
 // NewMetrics makes metrics of their own registry.
@@ -38,16 +44,35 @@ func NewMetrics(version string) *Metrics {
 		missing:  prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "playmeter_events_missing", Help: "Events that the nodes of a tenant's month numbered and that never came, over all tenants, at its last run."}, []string{"tenant", "month"}),
 		copies:   prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "playmeter_rows_duplicate", Help: "Rows of a tenant's month left out as copies, at its last run."}, []string{"tenant", "month"}),
 		restated: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "playmeter_restatements_total", Help: "Restatements made of a tenant's final months."}, []string{"tenant"}),
+
+		requests:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "playmeter_http_requests_total", Help: "Requests answered, by route and class of status: 2xx, 3xx, 4xx, 5xx."}, []string{"route", "status"}),
+		failures:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "playmeter_sign_in_failures_total", Help: "Requests whose token was missing, malformed, unknown, expired or revoked, or not looked at because too many had failed (limited)."}, []string{"reason"}),
+		auditDropped: prometheus.NewCounter(prometheus.CounterOpts{Name: "playmeter_audit_lines_dropped_total", Help: "Lines of who was refused what, or how much was sent, that are lost."}),
+		auditFailed:  prometheus.NewCounter(prometheus.CounterOpts{Name: "playmeter_audit_writes_failed_total", Help: "Objects of the log of who fetched what that the store did not take; what waited for them was not handed out."}),
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "playmeter_build_info", Help: "Always 1.", ConstLabels: prometheus.Labels{"version": version}})
 	build.Set(1)
 	m.registry.MustRegister(m.runs, m.success, m.tallied, m.files, m.aside, m.rejected, m.missing, m.copies, m.restated, build,
+		m.requests, m.failures, m.auditDropped, m.auditFailed,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, result := range []string{"done", "failed"} {
 		m.runs.WithLabelValues(result)
 	}
+	for _, reason := range []string{"missing", "malformed", "unknown", "expired", "revoked", "limited"} {
+		m.failures.WithLabelValues(reason)
+	}
 	return m
 }
+
+// answered counts an answer; no status is one of no more than headers that were never written.
+func (m *Metrics) answered(route string, status int) {
+	if status == 0 {
+		status = http.StatusOK
+	}
+	m.requests.WithLabelValues(route, strconv.Itoa(status/100)+"xx").Inc()
+}
+
+func (m *Metrics) failedSignIn(reason string) { m.failures.WithLabelValues(reason).Inc() }
 
 // Observe takes in what came of a scheduled run, at now; a nil result means that
 // nothing could be done.

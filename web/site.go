@@ -5,13 +5,17 @@ import (
 	_ "embed"
 	"fmt"
 	"html/template"
+	"log/slog"
 	"net/http"
+	"net/netip"
+	"sync"
 	"time"
 
+	"github.com/playmeter/playmeter/reporter"
 	"github.com/playmeter/playmeter/schemas"
 )
 
-// Site is what the pages show. Its fields are set before first use.
+// Site is what is shown. Its fields are set before first use.
 type Site struct {
 	Version string
 	Started time.Time
@@ -22,6 +26,17 @@ type Site struct {
 	Runs    func(now time.Time) []NextRun
 	Metrics *Metrics
 	Now     func() time.Time
+
+	// Tokens are what one signs in with. While there are none, or this is nil, everybody on this machine may do
+	// everything, and nobody else anything.
+	Tokens Tokens
+	// Proxies are the networks of proxies whose X-Forwarded-For is believed.
+	Proxies []netip.Prefix
+	// Reports is asked for what was published; only its buckets and tenants are used.
+	Reports *reporter.Reporter
+	// Audit is where it is put on record who fetched what: without it nothing is handed out.
+	Audit *Audit
+	Log   *slog.Logger
 }
 
 // NextRun is when a tenant's reports are made next.
@@ -32,45 +47,73 @@ type NextRun struct {
 	At       time.Time
 }
 
-// Handler is every route there is.
+// Handler answers every route there is. It is called once: its limits are its own.
 func (s *Site) Handler() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", s.home)
-	mux.HandleFunc("GET /healthz", s.health)
-	mux.HandleFunc("GET /readyz", s.ready)
-	mux.Handle("GET /metrics", s.Metrics.handler())
-	return onlyLoopback(headers(mux))
+	v := &service{Site: s, limits: newLimits(), secret: newSecret()}
+	return headers(v.mux())
 }
 
-// headers keeps what is served from being framed, sniffed or scripted.
+// headers keeps what is served from being framed, sniffed, scripted or kept by others.
 func headers(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Cache-Control", "no-store")
+		h.Set("Vary", "Authorization")
 		next.ServeHTTP(w, r)
 	})
 }
 
-func (s *Site) health(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") }
+func (v *service) health(w http.ResponseWriter, _ *request) error {
+	fmt.Fprintln(w, "ok")
+	return nil
+}
 
 // readyTime is how long the object store may take to answer.
 const readyTime = 3 * time.Second
 
-func (s *Site) ready(w http.ResponseWriter, r *http.Request) {
-	if err := s.check(r.Context()); err != nil {
+// ready says what is wrong to administrators alone.
+func (v *service) ready(w http.ResponseWriter, q *request) error {
+	err := v.isReady(q.Context())
+	switch {
+	case err != nil && q.caller.admin():
 		http.Error(w, "not ready: "+err.Error(), http.StatusServiceUnavailable)
-		return
+	case err != nil:
+		http.Error(w, "not ready", http.StatusServiceUnavailable)
+	default:
+		fmt.Fprintln(w, "ready")
 	}
-	fmt.Fprintln(w, "ready")
+	return nil
 }
 
-func (s *Site) check(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, readyTime)
-	defer cancel()
-	return s.Ready(ctx)
+// lastLook is what the last look at the daemon's state came to: strangers may ask, and the object store is
+// not to be asked as often as they do.
+type lastLook struct {
+	sync.Mutex
+	at  time.Time
+	err error
+}
+
+// lookEvery is how old it may be.
+const lookEvery = time.Second
+
+func (v *service) isReady(ctx context.Context) error {
+	v.look.Lock()
+	defer v.look.Unlock()
+	if now := v.Now(); v.look.at.IsZero() || now.Sub(v.look.at) >= lookEvery {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readyTime)
+		defer cancel()
+		v.look.at, v.look.err = now, v.Ready(ctx)
+	}
+	return v.look.err
+}
+
+func (v *service) metrics(w http.ResponseWriter, q *request) error {
+	v.Metrics.handler().ServeHTTP(w, q.Request)
+	return nil
 }
 
 //go:embed assets/home.html
@@ -80,17 +123,16 @@ var homePage = template.Must(template.New("home").Funcs(template.FuncMap{
 	"utc": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
 }).Parse(homeText))
 
-func (s *Site) home(w http.ResponseWriter, r *http.Request) {
-	now := s.Now()
+func (v *service) home(w http.ResponseWriter, q *request) error {
+	now := v.Now()
 	page := struct {
 		Site  *Site
 		Now   time.Time
 		Up    time.Duration
 		Error error
 		Runs  []NextRun
-	}{s, now, now.Sub(s.Started).Round(time.Second), s.check(r.Context()), s.Runs(now)}
+	}{v.Site, now, now.Sub(v.Started).Round(time.Second), v.isReady(q.Context()), v.Runs(now)}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	if err := homePage.Execute(w, page); err != nil {
-		return // the reader has gone
-	}
+	_ = homePage.Execute(w, page) // when it fails, the reader has gone
+	return nil
 }

@@ -25,7 +25,7 @@ func newSite(ready error) *Site {
 
 func get(s *Site, host, path string) (int, string) {
 	r := httptest.NewRequest("GET", path, nil)
-	r.Host = host
+	r.Host, r.RemoteAddr = host, "127.0.0.1:4711"
 	w := httptest.NewRecorder()
 	s.Handler().ServeHTTP(w, r)
 	body, _ := io.ReadAll(w.Result().Body)
@@ -49,7 +49,7 @@ func TestPages(t *testing.T) {
 		{"the page says what is wrong", "127.0.0.1", "/", down, 200, "the store does not answer"},
 		{"names are text, not HTML", "127.0.0.1", "/", nil, 200, "&lt;b&gt;Bold &amp; Co&lt;/b&gt;"},
 		{"metrics", "127.0.0.1", "/metrics", nil, 200, `playmeter_runs_total{result="failed"} 0`},
-		{"nothing else", "127.0.0.1", "/etc/passwd", nil, 404, "not found"},
+		{"nothing else", "127.0.0.1", "/etc/passwd", nil, 404, "Nothing is found here"},
 		{"another host's name", "evil.example.com", "/", nil, 403, "answer to 127.0.0.1"},
 		{"an address that only begins like ours", "127.0.0.1.example.com", "/metrics", nil, 403, "answer to 127.0.0.1"},
 	}
@@ -94,7 +94,7 @@ func TestCheckLoopback(t *testing.T) {
 		"127.0.0.1:8080": true, "127.9.9.9:0": true, "[::1]:8080": true, "localhost:80": true,
 		":8080": false, "0.0.0.0:8080": false, "[::]:80": false, "192.0.2.1:80": false, "example.com:80": false, "nonsense": false,
 	} {
-		if err := CheckLoopback(address); (err == nil) != ok {
+		if err := CheckLoopback(address, false); (err == nil) != ok {
 			t.Errorf("%s: %v", address, err)
 		}
 	}

@@ -45,14 +45,21 @@ func rekeyCommand(a *app) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		s, err := a.open(ctx, toReport)
+		cfg, err := a.config()
+		if err != nil {
+			return err
+		}
+		if err := checkTenants(cfg, ids); err != nil {
+			return err
+		}
+		s, err := a.openConfig(ctx, cfg, toReport, "")
 		if err != nil {
 			return err
 		}
 		defer s.close()
 		if len(ids) == 0 {
-			for i := range s.config.Tenants {
-				ids = append(ids, s.config.Tenants[i].ID)
+			for i := range cfg.Tenants {
+				ids = append(ids, cfg.Tenants[i].ID)
 			}
 		}
 		all, err := a.rekeyAll(ctx, s, ids, month)
@@ -96,7 +103,7 @@ func (a *app) tellRekeyed(all []reporter.Rekeyed) error {
 		a.say("No month is final yet, so there is nothing to seal anew.")
 		return nil
 	}
-	t := &table{head: []string{"MONTH", "TENANT", "NEW RUNS", "NOTE"}, most: 60}
+	t := &table{head: []string{"MONTH", "TENANT", "NEW RUNS", "NOTE"}, most: 100}
 	for _, r := range all {
 		note := r.Note
 		if r.Err != nil {

@@ -85,10 +85,8 @@ func checkRun(c *Config, o *reporter.RunOptions, now time.Time) error {
 	if len(c.Tenants) == 0 {
 		return usagef("no tenant is configured, so there is nothing to report: name one under tenants in %s (\"playmeter demo\" shows a whole example)", DefaultConfigFile)
 	}
-	for _, id := range o.Tenants {
-		if _, ok := c.Tenant(id); !ok {
-			return usagef("tenant %s is not configured: add it under tenants", id)
-		}
+	if err := checkTenants(c, o.Tenants); err != nil {
+		return err
 	}
 	if o.AsOf.IsZero() {
 		o.AsOf = now.UTC()
@@ -102,6 +100,16 @@ func checkRun(c *Config, o *reporter.RunOptions, now time.Time) error {
 	}
 	if !o.AsOf.After(o.Period.Start()) {
 		return usagef("the as-of %s is not after the beginning of %s: choose a later as-of, or another --month", o.AsOf.Format(time.RFC3339), o.Period)
+	}
+	return nil
+}
+
+// checkTenants wants tenants to be configured.
+func checkTenants(c *Config, ids []schemas.Tenant) error {
+	for _, id := range ids {
+		if _, ok := c.Tenant(id); !ok {
+			return usagef("tenant %s is not configured: add it under tenants", id)
+		}
 	}
 	return nil
 }

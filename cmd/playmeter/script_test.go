@@ -163,9 +163,12 @@ func cmdS3(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// terminate sends SIGTERM to what runs in the background.
-func cmdTerminate(ts *testscript.TestScript, _ bool, _ []string) {
+// terminate sends SIGTERM to what runs in the background, and hangup SIGHUP.
+func cmdTerminate(ts *testscript.TestScript, _ bool, _ []string) { signalAll(ts, syscall.SIGTERM) }
+func cmdHangup(ts *testscript.TestScript, _ bool, _ []string)    { signalAll(ts, syscall.SIGHUP) }
+
+func signalAll(ts *testscript.TestScript, s os.Signal) {
 	for _, c := range ts.BackgroundCmds() {
-		ts.Check(c.Process.Signal(syscall.SIGTERM))
+		ts.Check(c.Process.Signal(s))
 	}
 }

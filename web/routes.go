@@ -1,0 +1,108 @@
+package web
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/playmeter/playmeter/schemas"
+)
+
+// access is who a route is for.
+type access int
+
+const (
+	everybody access = iota // nobody is asked for a token
+	anybody                 // likewise, but who signs in is told more
+	admins
+	tenants // and admins; what they see of it their token says
+)
+
+// A route is a way to ask for something. GET routes answer HEAD too, and take no body.
+type route struct {
+	path string // as http.ServeMux reads it
+	who  access
+	// grant is the report that a tenant's token must be for; empty: any will do.
+	grant schemas.Report
+	// query are the parameters that are taken; others are refused. nil: whatever is given is ignored.
+	query []string
+	serve func(http.ResponseWriter, *request) error
+}
+
+const (
+	pathTenants = "/api/v1/tenants"
+	pathReports = pathTenants + "/{tenant}/reports"
+	pathMonth   = pathReports + "/{month}"
+)
+
+// routes is every route there is.
+func (v *service) routes() []route {
+	none, which := []string{}, []string{"run", "restatement"}
+	link := append([]string{"expires"}, which...)
+	return []route{
+		{path: "/{$}", who: admins, serve: v.home},
+		{path: "/healthz", who: everybody, serve: v.health},
+		{path: "/readyz", who: anybody, serve: v.ready},
+		{path: "/metrics", who: admins, serve: v.metrics},
+
+		{path: "/api/v1/openapi.json", who: everybody, query: none, serve: v.openapi},
+		{path: "/api/v1/allowed_signers", who: tenants, query: none, serve: v.signers},
+		{path: pathTenants, who: tenants, query: none, serve: v.tenants},
+		{path: pathReports, who: tenants, query: none, serve: v.months},
+		{path: pathMonth, who: tenants, query: none, serve: v.month},
+
+		{path: pathMonth + "/usage", who: tenants, grant: schemas.ReportUsage, query: which, serve: v.report(schemas.ReportUsage)},
+		{path: pathMonth + "/sessions", who: tenants, grant: schemas.ReportSessions, query: which, serve: v.report(schemas.ReportSessions)},
+		{path: pathMonth + "/diff", who: tenants, grant: schemas.ReportUsage, query: which, serve: v.report(schemas.ReportDiff)},
+		{path: pathMonth + "/inputs", who: tenants, grant: schemas.ReportUsage, query: which, serve: v.inputs},
+		{path: pathMonth + "/manifest", who: tenants, query: which, serve: v.manifest},
+		{path: pathMonth + "/signature", who: tenants, query: which, serve: v.signature},
+		{path: pathMonth + "/usage/link", who: tenants, grant: schemas.ReportUsage, query: link, serve: v.link(schemas.ReportUsage)},
+		{path: pathMonth + "/sessions/link", who: tenants, grant: schemas.ReportSessions, query: link, serve: v.link(schemas.ReportSessions)},
+	}
+}
+
+// methods of a route, as an Allow header has them.
+const methods = "GET, HEAD"
+
+// mux finds the route of a request.
+func (v *service) mux() http.Handler {
+	mux := http.NewServeMux()
+	for _, rt := range v.routes() {
+		mux.Handle(rt.path, v.answer(&rt))
+	}
+	nowhere := v.answer(&route{who: everybody, serve: func(http.ResponseWriter, *request) error { return noSuchPage() }})
+	mux.Handle("/", nowhere)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !plainPath(r) {
+			nowhere.ServeHTTP(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// plainPath tells whether a path is written in the one way that ours are: no empty element, no . or ..,
+// nothing escaped. The others are not found, instead of cleaned up: there is no second name for anything.
+func plainPath(r *http.Request) bool {
+	p := r.URL.EscapedPath()
+	if !strings.HasPrefix(p, "/") || strings.ContainsAny(p, "%\\;") || strings.Contains(p, "//") {
+		return false
+	}
+	for element := range strings.SplitSeq(p, "/") {
+		if element == "." || element == ".." {
+			return false
+		}
+	}
+	return true
+}
+
+// label is how a route is called in metrics and records.
+func (rt *route) label() string {
+	switch rt.path {
+	case "":
+		return "none"
+	case "/{$}":
+		return "/"
+	}
+	return rt.path
+}

@@ -1,0 +1,211 @@
+package web
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/playmeter/playmeter/crypto"
+	"github.com/playmeter/playmeter/schemas"
+)
+
+// service is a Site at work.
+type service struct {
+	*Site
+	limits *limits
+	secret []byte // of fingerprints
+	look   lastLook
+}
+
+// request is one that has found its route.
+type request struct {
+	*http.Request
+	route  *route
+	caller caller
+	tenant schemas.Tenant // of the path, where it has one
+	month  schemas.Period // likewise
+	query  url.Values
+	id     string // as the record names it; made when it is needed
+}
+
+// bodyPatience is how long a body that nobody wants may take to come.
+const bodyPatience = 5 * time.Second
+
+// answer is the way of every request: see the package comment.
+func (v *service) answer(rt *route) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		counted := &statusWriter{ResponseWriter: w}
+		q := &request{Request: r, route: rt}
+		defer func() { v.Metrics.answered(rt.label(), counted.status) }()
+		defer v.catch(counted, q)
+		select {
+		case v.limits.places <- struct{}{}:
+			defer func() { <-v.limits.places }()
+		default:
+			unavailable(nil, "Too many requests are served at present: ask again.").write(counted, r)
+			return
+		}
+		if r.ContentLength != 0 { // once the answer is given, what is left of a body is not waited for much longer
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyPatience))
+		}
+		if err := v.admit(q); err != nil {
+			v.fail(counted, q, err)
+			return
+		}
+		if err := rt.serve(counted, q); err != nil {
+			v.fail(counted, q, err)
+		}
+	})
+}
+
+// admit lets a request in, or says why not.
+func (v *service) admit(q *request) (err error) {
+	switch {
+	case q.Method != http.MethodGet && q.Method != http.MethodHead:
+		p := newProblem(http.StatusMethodNotAllowed, "%s is not taken here, only %s.", onlyWord(q.Method), methods)
+		p.header.Set("Allow", methods)
+		return p
+	case q.ContentLength != 0:
+		p := newProblem(http.StatusBadRequest, "Send no body with %s.", q.Method)
+		p.header.Set("Connection", "close") // what the body may be is not waited for
+		return p
+	}
+	if q.caller, err = v.identify(q.Request, q.route.who); err != nil {
+		return err
+	}
+	if q.caller.signed {
+		if after := v.limits.take(q.caller.token.ID, v.Now()); after > 0 {
+			return retryAfter(refuse(newProblem(http.StatusTooManyRequests, "Too many requests are made with this token. Wait as long as Retry-After says.")), after)
+		}
+	}
+	if err := q.authorize(); err != nil {
+		return err
+	}
+	return q.readQuery()
+}
+
+// authorize holds a route against what the caller may do. What is not theirs to see does not exist; what
+// they know to exist and may not have is forbidden.
+func (q *request) authorize() (err error) {
+	c, rt := &q.caller, q.route
+	switch {
+	case rt.who == everybody, rt.who == anybody, c.admin():
+	case rt.who == admins:
+		return forbidden("This is for administrators: sign in with a token of role admin.")
+	case c.token.Role != crypto.RoleTenant:
+		return forbidden("A token of role %s reads no reports: sign in with one of role tenant or admin.", c.token.Role)
+	}
+	if strings.Contains(rt.path, "{tenant}") {
+		if q.tenant, err = schemas.ParseTenant(q.PathValue("tenant")); err != nil || !c.sees(q.tenant) {
+			q.tenant = ""
+			return noSuchTenant()
+		}
+	}
+	if rt.grant != "" && !c.reads(rt.grant) {
+		return forbidden("This token is not for the %s report: ask who gave it to you for one that is.", rt.grant)
+	}
+	if rt.path != pathTenants && rt.who == tenants && !c.reads(schemas.ReportUsage) && !c.reads(schemas.ReportSessions) {
+		return forbidden("This token is for no report: ask who gave it to you for one that is.")
+	}
+	if strings.Contains(rt.path, "{month}") {
+		if q.month, err = schemas.ParsePeriod(q.PathValue("month")); err != nil {
+			return newProblem(http.StatusNotFound, "There is no such month: write it as YYYY-MM, such as 2026-10.")
+		}
+	}
+	return nil
+}
+
+// readQuery refuses parameters that nobody would heed.
+func (q *request) readQuery() (err error) {
+	if q.route.query == nil {
+		return nil
+	}
+	if q.query, err = url.ParseQuery(q.URL.RawQuery); err != nil {
+		return newProblem(http.StatusBadRequest, "What stands behind the ? cannot be read.")
+	}
+	for name, values := range q.query {
+		switch {
+		case !slices.Contains(q.route.query, name) && len(q.route.query) == 0:
+			return newProblem(http.StatusBadRequest, "This takes no parameters.")
+		case !slices.Contains(q.route.query, name):
+			return newProblem(http.StatusBadRequest, "This takes no such parameter, only %s.", strings.Join(q.route.query, ", "))
+		case len(values) != 1 || values[0] == "":
+			return newProblem(http.StatusBadRequest, "The parameter %s needs one value.", name)
+		}
+	}
+	return nil
+}
+
+// fail answers that it did not work, and puts on record and into the log what belongs there.
+func (v *service) fail(w *statusWriter, q *request, err error) {
+	p := problemOf(err)
+	if p.cause != nil && q.Context().Err() == nil {
+		v.log().Error("a request could not be answered", "route", q.route.label(), "tenant", q.tenant, "status", p.Status, "err", p.cause)
+	}
+	if p.refused && q.caller.token.ID != "" {
+		v.record(q, &Entry{Event: EventRefused, Status: p.Status, Reason: p.Detail})
+	}
+	if w.status != 0 {
+		panic(http.ErrAbortHandler) // the answer is half out; the connection must not look well
+	}
+	p.write(w, q.Request)
+}
+
+// catch keeps a handler's panic to its request.
+func (v *service) catch(w *statusWriter, q *request) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+		panic(http.ErrAbortHandler)
+	}
+	v.log().Error("a request met a bug", "route", q.route.label(), "tenant", q.tenant, "err", p, "stack", string(debug.Stack()))
+	if w.status != 0 {
+		panic(http.ErrAbortHandler) // the answer is half out
+	}
+	newProblem(http.StatusInternalServerError, "This is a bug. The daemon's log says more: please report it.").write(w, q.Request)
+}
+
+func (v *service) log() *slog.Logger {
+	if v.Log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return v.Log
+}
+
+// statusWriter remembers what was answered.
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *statusWriter) WriteHeader(status int) {
+	if w.status == 0 && status >= 200 {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *statusWriter) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	return w.ResponseWriter.Write(b)
+}
+
+// Unwrap is for http.ResponseController.
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// onlyWord is a method as it can be shown.
+func onlyWord(s string) string {
+	if len(s) > 16 || strings.ContainsFunc(s, func(c rune) bool { return c < 'A' || c > 'Z' }) {
+		return "This method"
+	}
+	return s
+}
