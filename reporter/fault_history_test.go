@@ -26,6 +26,8 @@ type act struct {
 	overtake, again time.Time
 	// alone are the writes that are disturbed; nil: all.
 	alone func(write) bool
+	// free tells that where another process overtakes it, what it makes may come in another order.
+	free bool
 }
 
 // newHistory is an installation with two tenants before anything was counted.
@@ -41,16 +43,16 @@ func newHistory(t testing.TB) *site {
 func faultHistory() []act {
 	day := func(n int) time.Time { return october.Start().AddDate(0, 0, n).Add(time.Hour) }
 	open := func(name string, at time.Time, prepare func(*site)) act {
-		return act{name, prepare, makeReports, at, at.Add(10 * time.Minute), at.Add(2 * time.Hour), nil}
+		return act{name, prepare, makeReports, at, at.Add(10 * time.Minute), at.Add(2 * time.Hour), nil, false}
 	}
 	final := func(name string, n int, prepare func(*site)) act {
 		at := inNovember(n) // at most one restatement a day
-		return act{name, prepare, makeReports, at, at.Add(10 * time.Minute), at.AddDate(0, 0, 2), nil}
+		return act{name, prepare, makeReports, at, at.Add(10 * time.Minute), at.AddDate(0, 0, 2), nil, false}
 	}
 	withdrawal := open("withdrawal", day(8), nothing)
 	withdrawal.do = withdrawAndMake
 	anew := final("sealed anew", 7, anotherKey)
-	anew.do = sealAnewAndMake
+	anew.do, anew.free = sealAnewAndMake, true
 	early := open("earlier as-of", day(4), nothing)
 	early.overtake, early.again = day(9).Add(3*time.Hour), day(9).Add(4*time.Hour)
 	return []act{
@@ -75,7 +77,7 @@ func inParts() act {
 	return act{"in parts", largeSessions, makeReports, at, at.Add(time.Hour), at.Add(2 * time.Hour), func(w write) bool {
 		verb, _, _ := strings.Cut(w.name, " ")
 		return slices.Contains([]string{"INITIATE", "PART", "COMPLETE", "ABORT"}, verb)
-	}}
+	}, false}
 }
 
 func nothing(*site) {}

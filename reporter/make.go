@@ -50,9 +50,12 @@ func rulesOf(head *schemas.Commit, configured accounting.Rules) (accounting.Rule
 	if head == nil {
 		return configured, nil
 	}
-	var rules accounting.Rules
-	if err := json.Unmarshal(head.Rules, &rules); err != nil {
-		return rules, fmt.Errorf("read the rules of commit %d of %s %s: %w", head.Number, head.Tenant, head.Period, err)
+	return parseRules(head, head.RulesInForce())
+}
+
+func parseRules(c *schemas.Commit, raw json.RawMessage) (rules accounting.Rules, err error) {
+	if err := json.Unmarshal(raw, &rules); err != nil {
+		return rules, fmt.Errorf("read the rules of commit %d of %s %s: %w", c.Number, c.Tenant, c.Period, err)
 	}
 	return rules, nil
 }

@@ -96,7 +96,7 @@ func (r *Reporter) findPast(ctx context.Context, id RunID) (*past, error) {
 	if p.manifest, err = r.manifestOf(ctx, p.commit); err != nil {
 		return nil, err
 	}
-	if p.rules, err = rulesOf(p.commit, tenant.Rules); err != nil {
+	if p.rules, err = parseRules(p.commit, p.commit.Rules); err != nil {
 		return nil, err
 	}
 	asOf, err := time.Parse(time.RFC3339, p.commit.Run.AsOf)

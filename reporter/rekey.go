@@ -1,6 +1,7 @@
 package reporter
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -68,13 +69,13 @@ func (r *Reporter) rekey(ctx context.Context, t *Tenant, out *Rekeyed) error {
 	if err := r.publish(ctx, head); err != nil {
 		return err
 	}
-	refs := []schemas.RunRef{head.Current} // the restatement last: the newest commit is of what stands
+	refs := []schemas.RunRef{head.Current}
 	if head.Restated != nil {
 		refs = append(refs, *head.Restated)
 	}
-	if !slices.ContainsFunc(refs, func(ref schemas.RunRef) bool { return !sealedFor(&ref, t) }) {
+	refs = slices.DeleteFunc(refs, func(ref schemas.RunRef) bool { return sealedFor(&ref, t) })
+	if len(refs) == 0 {
 		out.Note = "sealed for the present recipients already"
-		return nil
 	}
 	for _, ref := range refs {
 		run, err := r.sealAnew(ctx, t, RunID{t.ID, out.Period, ref.Run})
@@ -118,13 +119,19 @@ func (r *Reporter) sealAnew(ctx context.Context, t *Tenant, id RunID) (string, e
 		x.withdraw(ctx)
 		return "", err
 	}
+	if err := r.commit(ctx, &x.commit); err != nil {
+		if errors.Is(err, ErrOvertaken) { // else it may have been committed all the same
+			x.withdraw(ctx)
+		}
+		return "", err
+	}
 	if err := r.publish(ctx, &x.commit); err != nil {
 		return "", fmt.Errorf("run %s is committed, but its stable names could not be written; the next run does it: %w", x.name, err)
 	}
 	return x.name, nil
 }
 
-// make goes as far as the commit.
+// make goes as far as the commit, which it leaves to be made.
 func (x *resealing) make(ctx context.Context) error {
 	sorted := newSorter(x.r.Temp)
 	defer sorted.close()
@@ -157,7 +164,7 @@ func (x *resealing) make(ctx context.Context) error {
 		return err
 	}
 	x.succeed(manifest, reports)
-	return x.r.commit(ctx, &x.commit)
+	return nil
 }
 
 // seal writes a report, and publishes it only when it is to the byte what the other run wrote.
@@ -236,9 +243,12 @@ func (x *resealing) succeed(m *schemas.Manifest, reports []schemas.ManifestRepor
 	c := &x.commit
 	c.Parent = x.head.Number
 	c.Run = schemas.RunRef{Run: x.name, AsOf: m.AsOf, State: m.State, Manifest: manifest, Reports: reports, Restatement: m.Restatement}
-	c.Current, c.Restated, c.Basis = c.Run, x.head.Restated, x.head.Basis
+	c.Current, c.Restated, c.Basis, c.NextRules = c.Run, x.head.Restated, x.head.Basis, nil
 	if m.Restatement > 0 {
 		c.Current, c.Restated = x.head.Current, &c.Run
+	}
+	if next := x.head.RulesInForce(); !bytes.Equal(next, c.Rules) {
+		c.NextRules = next
 	}
 	c.Kept = keep(append(slices.Clone(x.head.Kept), keptRun(c)), c.Current.Run, x.head.Current.Run, x.r.Keep)
 }

@@ -209,8 +209,11 @@ type Commit struct {
 	SessionsKey string          `json:"sessions_key"`
 	Sessions    []SessionObject `json:"sessions"`
 	SessionRows int64           `json:"session_rows"`
-	Rules       json.RawMessage `json:"rules"`     // of the period, fixed by its first run
-	Committed   string          `json:"committed"` // by the clock of who wrote it
+	Rules       json.RawMessage `json:"rules"` // of the period, fixed by its first run
+	// NextRules, if not empty, are the rules of the runs that follow, where they are not Rules: the commit seals
+	// the final run of a month anew that was restated by other rules since.
+	NextRules json.RawMessage `json:"next_rules,omitempty"`
+	Committed string          `json:"committed"` // by the clock of who wrote it
 
 	// Restated is the newest restatement of a final month; nil: none.
 	Restated *RunRef `json:"restated,omitempty"`
@@ -245,6 +248,14 @@ func (c *Commit) Stands() *RunRef {
 		return c.Restated
 	}
 	return &c.Current
+}
+
+// RulesInForce are those that the next run goes by.
+func (c *Commit) RulesInForce() json.RawMessage {
+	if len(c.NextRules) > 0 {
+		return c.NextRules
+	}
+	return c.Rules
 }
 
 // NewestInputs is the list that the next run's inputs follow from: the commit's own, unless it seals the
