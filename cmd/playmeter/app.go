@@ -18,6 +18,7 @@ import (
 	"github.com/playmeter/playmeter/crypto"
 	"github.com/playmeter/playmeter/reporter"
 	"github.com/playmeter/playmeter/schemas"
+	"github.com/playmeter/playmeter/web"
 )
 
 // app is what all commands share: the streams and the flags.
@@ -217,8 +218,20 @@ func (a *app) store(ctx context.Context, c *Config, listen string) (*bucket.Stor
 		}
 		return s, io.NopCloser(nil), nil
 	}
-	return bucket.Open(ctx, bucket.EmbeddedConfig{Dir: c.DataDir, Listen: listen,
-		Accounts: storeAccounts{crypto.OpenReaders(c.keysDir())}})
+	cfg := bucket.EmbeddedConfig{Dir: c.DataDir, Listen: listen, Accounts: storeAccounts{crypto.OpenReaders(c.keysDir())}}
+	if listen != "" {
+		cfg.TLS = c.Listen.s3TLS()
+	}
+	return bucket.Open(ctx, cfg)
+}
+
+// s3TLS is with what the embedded store speaks HTTPS: on loopback with nothing, where names in a certificate
+// would not fit.
+func (l Listen) s3TLS() bucket.TLSFiles {
+	if web.CheckLoopback(l.S3, false) == nil {
+		return bucket.TLSFiles{}
+	}
+	return bucket.TLSFiles(l.TLS)
 }
 
 // storeOf is the S3 service that the configuration names; of the embedded store it is nothing.

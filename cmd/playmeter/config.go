@@ -65,7 +65,8 @@ type Listen struct {
 	// The embedded object store's S3 API. Default: 127.0.0.1:9000
 	S3 string `yaml:"s3"`
 
-	// Certificate and key, for HTTPS. Files that change are read again.
+	// Certificate and key, for HTTPS: of pages and API, and of the object store where it does not listen on
+	// loopback. Files that change are read again.
 	TLS TLSFiles `yaml:"tls"`
 
 	// Addresses or networks (10.0.0.0/8) of proxies whose X-Forwarded-For is believed. Default: none

@@ -59,18 +59,21 @@ func (a *app) storeConfig(ctx context.Context, c *Config) (cfg bucket.Config, ru
 		return cfg, false, err
 	}
 	cfg = store.Config()
-	cfg.Endpoint = endpointOf(c.Listen.S3)
+	cfg.Endpoint = endpointOf(c.Listen)
 	return cfg, false, closer.Close()
 }
 
-// endpointOf is where the daemon will listen; empty where that is not known yet.
-func endpointOf(listen string) string {
-	host, port, err := net.SplitHostPort(listen)
+// endpointOf is where the daemon's object store will listen; empty where that is not known yet.
+func endpointOf(l Listen) string {
+	host, port, err := net.SplitHostPort(l.S3)
 	if err != nil || port == "0" {
 		return ""
 	}
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
+	}
+	if !l.s3TLS().None() {
+		return "https://" + net.JoinHostPort(host, port)
 	}
 	return "http://" + net.JoinHostPort(host, port)
 }

@@ -226,7 +226,7 @@ func unknownReader(err error) error {
 func (a *app) tellReader(c *Config, name string, secret crypto.Secret) error {
 	store, running := bucket.Running(c.DataDir)
 	if !running {
-		store = bucket.Config{Endpoint: endpointOf(c.Listen.S3), Region: DefaultConfig().ObjectStore.Region}
+		store = bucket.Config{Endpoint: endpointOf(c.Listen), Region: DefaultConfig().ObjectStore.Region}
 	}
 	store.AccessKey, store.SecretKey = name, secret.Reveal()
 	if err := a.printEnv(store); err != nil {
