@@ -160,12 +160,15 @@ type grants struct {
 // plan works out the policy.
 func (g *grants) plan(ctx context.Context, o GrantOptions) error {
 	s := g.state
-	there, err := g.r.Buckets.Reporting.Policy(ctx)
-	if err != nil {
-		return err
-	}
 	rules, readers := g.allowances(func(name string) (string, bool) { return name, true })
 	s.Readers = readers
+	there, err := g.r.Buckets.Reporting.Policy(ctx)
+	if err != nil && len(readers) == 0 && ctx.Err() == nil { // we have no business with it, and may not be let at it
+		s.Unproved = append(s.Unproved, fmt.Sprintf("whether others are let at the bucket by its policy: %v", err))
+		return nil
+	} else if err != nil {
+		return err
+	}
 	if s.Dialect = g.r.Access.Dialect; s.Dialect == "" && (len(readers) > 0 || there != "") {
 		if s.Dialect, err = g.r.Store.Dialect(ctx); err != nil {
 			return err

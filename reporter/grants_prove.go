@@ -25,8 +25,9 @@ func (g *grants) prove(ctx context.Context, all, written bool) error {
 	if err != nil {
 		return err
 	}
+	unproved := g.state.Unproved
 	for try := 0; ; try++ {
-		g.state.Checks, g.state.Unproved = []GrantCheck{}, []string{}
+		g.state.Checks, g.state.Unproved = []GrantCheck{}, slices.Clone(unproved)
 		if err := g.tryAll(ctx, specimens, all); err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -51,7 +52,9 @@ type Verification struct {
 	Bytes    int64    `json:"bytes"`   // of them
 	Opened   int      `json:"opened"`  // reports whose CSV was compared as well
 	Unopened int      `json:"unopened"`
-	Pruned   int      `json:"pruned"` // reports of old runs that are no longer kept
+	// Denied are objects that the key at hand may not read: reports that it is not granted.
+	Denied int `json:"denied"`
+	Pruned int `json:"pruned"` // reports of old runs that are no longer kept
 	// Notes are what an auditor should know, and no fault.
 	Notes    []string  `json:"notes"`
 	Findings []Finding `json:"findings"` // by object; none: all is well
@@ -95,7 +98,7 @@ const verifyTries = 3
 func (v *Verifier) Verify(ctx context.Context, tenant schemas.Tenant, p schemas.Period) (*Verification, error) {
 	for try := 1; ; try++ {
 		a := &audit{Verifier: v, tenant: tenant, period: p, folder: schemas.ReportFolder(tenant, p), sums: make(map[string]*summed),
-			runs: make(map[string]*record), listed: make(map[string]bucket.Info), pruned: make(map[string]bool),
+			runs: make(map[string]*record), listed: make(map[string]bucket.Info), pruned: make(map[string]bool), denied: make(map[string]bool),
 			out: &Verification{Tenant: tenant, Period: p, Runs: []RunCheck{}, Outside: []string{}, Notes: []string{}, Findings: []Finding{}}}
 		if err := a.run(ctx); err != nil {
 			return nil, err
@@ -127,6 +130,7 @@ type audit struct {
 	whole  bool               // the chain was followed to its first run
 	sums   map[string]*summed
 	pruned map[string]bool
+	denied map[string]bool // objects that the key at hand may not read
 	total  int64
 	done   int64
 }
@@ -290,7 +294,10 @@ func (a *audit) checkSignature(ctx context.Context, rec *record) error {
 func (a *audit) conclude() {
 	slices.SortStableFunc(a.out.Findings, func(x, y Finding) int { return cmp.Compare(x.Object, y.Object) })
 	slices.Sort(a.out.Outside)
-	a.out.Pruned = len(a.pruned)
+	a.out.Pruned, a.out.Denied = len(a.pruned), len(a.denied)
+	if len(a.denied) > 0 {
+		a.note("%d objects may not be read with this key (%s, for one): of them is known that they are there, and no more", len(a.denied), a.folder+slices.Min(slices.Collect(maps.Keys(a.denied))))
+	}
 	for _, rec := range a.chain {
 		check := RunCheck{Run: rec.run, SignedBy: rec.by, Pruned: rec.pruned, Reports: []schemas.Report{}, Good: true}
 		if rec.m != nil {

@@ -19,6 +19,7 @@ import (
 
 	kgzip "github.com/klauspost/compress/gzip"
 
+	"github.com/playmeter/playmeter/bucket"
 	"github.com/playmeter/playmeter/crypto"
 	"github.com/playmeter/playmeter/schemas"
 )
@@ -120,6 +121,10 @@ func (a *audit) sum(ctx context.Context, name string, e *schemas.ManifestReport)
 	if err == nil {
 		defer body.Close()
 		err = a.read(body, s, e)
+	}
+	if isDenied(err) {
+		s.bad, a.denied[name] = err, true
+		return s, nil
 	}
 	if err != nil && isFault(err) {
 		s.bad = err
@@ -226,12 +231,18 @@ func (a *audit) checkInputs(ctx context.Context, rec *record) error {
 		a.out.Objects++
 		a.out.Bytes += a.listed[name].Size
 		return nil
+	case isDenied(err):
+		a.denied[name] = true
+		return nil
 	case isFault(err), errors.Is(err, errOtherInputs):
 		a.find(name, nextRestore, "%v", err)
 		return nil
 	}
 	return err
 }
+
+// isDenied tells an object that is not granted from a key that is none.
+func isDenied(err error) bool { return errors.Is(err, bucket.ErrDenied) && !errors.Is(err, bucket.ErrKey) }
 
 var errOtherInputs = errors.New("it is not the list that its manifest names")
 

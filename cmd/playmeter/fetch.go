@@ -99,7 +99,7 @@ func (a *app) fetch(ctx context.Context, f fetching) (err error) {
 	if err != nil {
 		return err
 	}
-	s, err := a.open(ctx, toRead)
+	s, err := a.open(ctx, toAudit)
 	if err != nil {
 		return err
 	}
