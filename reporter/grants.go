@@ -50,7 +50,7 @@ type GrantCheck struct {
 	Action string `json:"action"` // get, list, put or delete
 	Key    string `json:"key"`    // or prefix
 	Want   string `json:"want"`   // allowed or denied
-	Got    string `json:"got"`    // likewise, or what went wrong
+	Got    string `json:"got"`    // likewise
 }
 
 // What a check comes to.

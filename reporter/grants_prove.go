@@ -49,10 +49,7 @@ func (g *grants) prove(ctx context.Context, all, written bool) error {
 
 // judge says in words what is wrong with a check.
 func (g *grants) judge(c *GrantCheck) {
-	who := "reader " + c.Reader
-	if c.Reader == "" {
-		who = "everybody, without a key,"
-	}
+	who := who(c.Reader)
 	what := fmt.Sprintf("%s %s/%s", c.Action, g.r.Buckets.Reporting.Name(), c.Key)
 	switch {
 	case c.Good():
@@ -60,9 +57,15 @@ func (g *grants) judge(c *GrantCheck) {
 		g.problem("%s can %s and must not", who, what)
 	case c.Got == Denied:
 		g.problem("%s cannot %s, though it is granted", who, what)
-	default:
-		g.problem("%s: %s: %s", who, what, c.Got)
 	}
+}
+
+// who names a reader in messages.
+func who(reader string) string {
+	if reader == "" {
+		return "everybody, without a key,"
+	}
+	return "reader " + reader
 }
 
 // specimen is what there is of a tenant to be tried.
@@ -94,10 +97,17 @@ func (g *grants) specimens(ctx context.Context) (map[schemas.Tenant]specimen, er
 }
 
 func (g *grants) tryAll(ctx context.Context, specimens map[schemas.Tenant]specimen, all bool) error {
-	if err := g.tryAs(ctx, "", bucket.Config{Endpoint: g.r.Store.Config().Endpoint, Region: g.r.Store.Config().Region}, specimens, all); err != nil {
+	nobody := g.r.Store.Config()
+	nobody.AccessKey, nobody.SecretKey = "", ""
+	if err := g.tryAs(ctx, "", nobody, specimens, all); err != nil {
 		return err
 	}
 	for _, reader := range g.state.Readers {
+		if exists := g.r.Access.Exists; exists != nil {
+			if ok, err := exists(reader); err != nil || !ok {
+				continue // which has been told
+			}
+		}
 		if g.r.Access.Credentials == nil {
 			g.unproved(reader, "its key is not known here")
 			continue
@@ -117,8 +127,13 @@ func (g *grants) tryAll(ctx context.Context, specimens map[schemas.Tenant]specim
 	return nil
 }
 
+// unproved says what could not be tried as a reader, or as nobody.
 func (g *grants) unproved(reader, why string) {
-	g.state.Unproved = append(g.state.Unproved, fmt.Sprintf("reader %s: %s", reader, why))
+	text := fmt.Sprintf("reader %s: %s", reader, why)
+	if reader == "" {
+		text = "what can be had without a key: " + why
+	}
+	g.state.Unproved = append(g.state.Unproved, text)
 }
 
 // tryAs tries what one reader can do.
@@ -128,7 +143,9 @@ func (g *grants) tryAs(ctx context.Context, reader string, cfg bucket.Config, sp
 		return err
 	}
 	p := &prober{g: g, reader: reader, bucket: store.Bucket(g.r.Buckets.Reporting.Name()), probe: ".probe-" + rand.Text()}
-	p.list(ctx, "", false)
+	if p.list(ctx, "", false); p.failed {
+		return ctx.Err()
+	}
 	others := 0
 	for i := range g.tenants {
 		t := &g.tenants[i]
@@ -146,6 +163,9 @@ func (g *grants) tryAs(ctx context.Context, reader string, cfg bucket.Config, sp
 		}
 		p.put(ctx, string(t.ID)+"/"+p.probe)
 		p.delete(ctx, string(t.ID)+"/"+p.probe)
+		if p.failed {
+			return ctx.Err() // said once
+		}
 		if p.gone() {
 			g.unproved(reader, "the store does not take its key: was it removed, or made anew?")
 			g.state.Checks = slices.DeleteFunc(g.state.Checks, func(c GrantCheck) bool { return c.Reader == reader })
@@ -165,6 +185,7 @@ type prober struct {
 	bucket  *bucket.Bucket
 	probe   string // a name that no object has
 	refused bool   // the key is none
+	failed  bool   // something could not be tried
 }
 
 func (p *prober) gone() bool { return p.refused && p.reader != "" }
@@ -185,8 +206,10 @@ func (p *prober) note(action, key string, allowed bool, err error) {
 		return
 	case errors.Is(err, bucket.ErrDenied):
 		c.Got = Denied
-	default:
-		c.Got = err.Error()
+	default: // it says nothing of rights
+		p.g.unproved(p.reader, err.Error())
+		p.failed = true
+		return
 	}
 	p.g.state.Checks = append(p.g.state.Checks, c)
 }

@@ -122,7 +122,11 @@ type Which struct {
 	Restatement int
 }
 
-var runPattern = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}T\d{2}-\d{2}-\d{2}Z(-[1-9]\d{0,4})?$`)
+var (
+	runPattern    = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}T\d{2}-\d{2}-\d{2}Z(-[1-9]\d{0,4})?$`)
+	filePattern   = regexp.MustCompile(`^[a-z][a-z0-9.]*$`)
+	digestPattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
+)
 
 // IsRunName tells whether a text can be the name of a run, such as 2026-10-14T09-17-00Z or
 // 2026-10-14T09-17-00Z-2.
@@ -167,8 +171,8 @@ func (r *Reporter) PublishedSet(ctx context.Context, tenant schemas.Tenant, p sc
 	if s.Manifest, err = readManifest(s.Raw); err != nil {
 		return nil, fmt.Errorf("read %s: %w", s.Info.Key, err)
 	}
-	if m := s.Manifest; m.Tenant != tenant || m.Period != p || w.Run != "" && m.Run != w.Run || m.Restatement != w.Restatement && w.Run == "" {
-		return nil, fmt.Errorf("read %s: it is the manifest of run %s of tenant %s for %s: restore it (\"playmeter verify\" says more)", s.Info.Key, m.Run, m.Tenant, m.Period)
+	if m := s.Manifest; !IsRunName(m.Run) || m.Tenant != tenant || m.Period != p || w.Run != "" && m.Run != w.Run || m.Restatement != w.Restatement && w.Run == "" {
+		return nil, fmt.Errorf("read %s: it is the manifest of run %q of tenant %q for %s: restore it (\"playmeter verify\" says more)", s.Info.Key, m.Run, m.Tenant, m.Period)
 	}
 	return s, nil
 }
@@ -220,6 +224,9 @@ func (s *PublishedSet) Report(report schemas.Report) (string, *schemas.ManifestR
 	if _, err := schemas.CompressionOf(key); err != nil {
 		return "", nil, fmt.Errorf("read %s: %w", s.Info.Key, err)
 	}
+	if !digestPattern.MatchString(objects[i].Sealed.SHA256) {
+		return "", nil, fmt.Errorf("read %s: it names no digest of %s: restore it (\"playmeter verify\" says more)", s.Info.Key, key)
+	}
 	return key, &objects[i], nil
 }
 
@@ -230,7 +237,7 @@ func (s *PublishedSet) Inputs() (string, error) { return s.key(s.Manifest.Inputs
 // tampered with, and leads nowhere.
 func (s *PublishedSet) key(name string) (string, error) {
 	run, file, ok := strings.Cut(strings.TrimPrefix(name, "runs/"), "/")
-	if !ok || !IsRunName(run) || file == "" || name != schemas.RunFolder(run)+file || strings.Contains(file, "/") || file == "." || file == ".." {
+	if !ok || !IsRunName(run) || !filePattern.MatchString(file) || name != schemas.RunFolder(run)+file {
 		return "", fmt.Errorf("read %s: it names %q, which is no file of a run: restore it (\"playmeter verify\" says more)", s.Info.Key, name)
 	}
 	return schemas.ReportFolder(s.Tenant, s.Period) + name, nil

@@ -183,6 +183,7 @@ func TestAManifestThatWasTamperedWithLeadsNowhere(t *testing.T) {
 	for _, instead := range []string{
 		"../../other/2026-11/usage.csv.gz.age", "runs/" + current + "/../../usage.csv.gz.age", "runs/../usage.csv.gz.age", "/runs/" + current + "/usage.csv.gz.age",
 		"runs/" + current + "/", "runs/" + current + "/a/usage.csv.gz.age", "usage.csv.gz.age", "", "runs/" + current + "/..", "runs/" + current + "/manifest.json",
+		"runs/" + current + `/x\"; filename=\"y.csv.gz.age`, "runs/" + current + `/x\r\nX-Evil: y.csv.gz.age`, "runs/" + current + `/.csv.gz.age`,
 	} {
 		changed := bytes.Replace(body, []byte(`"`+object+`"`), []byte(`"`+instead+`"`), 1)
 		if bytes.Equal(changed, body) {
@@ -199,11 +200,16 @@ func TestAManifestThatWasTamperedWithLeadsNowhere(t *testing.T) {
 			t.Errorf("%q leads to %s", instead, key)
 		}
 	}
-	moved := bytes.Replace(body, []byte(`"tenant": "acme"`), []byte(`"tenant": "other"`), 1)
-	if _, err := s.Buckets.Reporting.PutBytes(t.Context(), name, moved); err != nil {
-		t.Fatal(err)
-	}
-	if set, err := s.PublishedSet(t.Context(), "acme", november, Which{}); err == nil {
-		t.Errorf("another tenant's manifest: %+v", set)
+	for from, to := range map[string]string{`"tenant": "acme"`: `"tenant": "other"`, `"period": "2026-11"`: `"period": "2026-10"`, `"run": "` + current + `"`: `"run": "../../other"`, `"restatement": 0`: `"restatement": 1`} {
+		changed := bytes.Replace(body, []byte(from), []byte(to), 1)
+		if bytes.Equal(changed, body) {
+			t.Fatalf("%s is not there", from)
+		}
+		if _, err := s.Buckets.Reporting.PutBytes(t.Context(), name, changed); err != nil {
+			t.Fatal(err)
+		}
+		if set, err := s.PublishedSet(t.Context(), "acme", november, Which{}); err == nil {
+			t.Errorf("a manifest with %s: %+v", to, set)
+		}
 	}
 }
