@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -170,10 +171,18 @@ func lateCopies(s *site) {
 	s.putEvents("g.parquet", view("n6", 0, "acme", "film-a", 7*aDay, 3))
 }
 
+// secondKey is the same in every world.
+var secondKey = sync.OnceValue(func() crypto.Recipient {
+	_, to, err := crypto.NewIdentity()
+	if err != nil {
+		panic(err)
+	}
+	return to
+})
+
 // anotherKey may open acme's reports from now on, besides the one before.
 func anotherKey(s *site) {
-	_, to := newKey(s.t)
-	both := []crypto.Recipient{s.to, to}
+	both := []crypto.Recipient{s.to, secondKey()}
 	s.Tenants[0].Recipients = map[schemas.Report][]crypto.Recipient{schemas.ReportUsage: both, schemas.ReportSessions: both}
 }
 

@@ -24,23 +24,29 @@ func (x *run) writeManifest(ctx context.Context, reports []schemas.ManifestRepor
 		return nil, err
 	}
 	m := x.manifest(reports, list)
-	if _, err := x.r.Buckets.Reporting.PutBytes(ctx, folder+schemas.InputsFile, gzipped(list)); err != nil {
+	digest, err := x.r.storeManifest(ctx, folder, m, list)
+	if err != nil {
 		return nil, err
+	}
+	x.commit.Run = schemas.RunRef{Run: x.name, AsOf: m.AsOf, State: m.State, Reports: reports, Manifest: digest,
+		Restatement: x.restatement, Diff: x.diff}
+	return m, nil
+}
+
+// storeManifest writes the list of inputs, the signature and the manifest of a run into its folder.
+func (r *Reporter) storeManifest(ctx context.Context, folder string, m *schemas.Manifest, list []byte) (schemas.Digest, error) {
+	if _, err := r.Buckets.Reporting.PutBytes(ctx, folder+schemas.InputsFile, gzipped(list)); err != nil {
+		return schemas.Digest{}, err
 	}
 	body, err := encodeManifest(m)
 	if err != nil {
-		return nil, err
+		return schemas.Digest{}, err
 	}
-	sig, err := x.r.sign(body)
+	sig, err := r.sign(body)
 	if err != nil {
-		return nil, err
+		return schemas.Digest{}, err
 	}
-	if err := x.r.putManifest(ctx, folder, body, sig); err != nil {
-		return nil, err
-	}
-	x.commit.Run = schemas.RunRef{Run: x.name, AsOf: m.AsOf, State: m.State, Reports: reports, Manifest: digestOfBytes(body),
-		Restatement: x.restatement, Diff: x.diff}
-	return m, nil
+	return digestOfBytes(body), r.putManifest(ctx, folder, body, sig)
 }
 
 // sign makes the signature of a manifest; none without a key.

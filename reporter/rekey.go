@@ -210,9 +210,6 @@ func (x *resealing) write(ctx context.Context, reports []schemas.ManifestReport)
 	if got := "sha256:" + digestOfBytes(list).SHA256; got != m.Inputs.Digest {
 		return nil, fmt.Errorf("the list of inputs %s is not the one that the manifest of run %s signs: restore it", x.past.commit.Inputs, x.past.id())
 	}
-	if _, err := x.r.Buckets.Reporting.PutBytes(ctx, folder+schemas.InputsFile, gzipped(list)); err != nil {
-		return nil, err
-	}
 	was := x.past.commit.Run
 	m.Run, m.Reports, m.Software.Version, m.Diff = x.name, reports, x.r.Version, nil
 	m.Inputs.List = schemas.RunFolder(x.name) + schemas.InputsFile
@@ -221,19 +218,8 @@ func (x *resealing) write(ctx context.Context, reports []schemas.ManifestReport)
 	if m.Restatement > 0 {
 		m.Restatement = x.head.Restated.Restatement + 1
 	}
-	body, err := encodeManifest(&m)
-	if err != nil {
-		return nil, err
-	}
-	sig, err := x.r.sign(body)
-	if err != nil {
-		return nil, err
-	}
-	if err := x.r.putManifest(ctx, folder, body, sig); err != nil {
-		return nil, err
-	}
-	x.commit.Run.Manifest = digestOfBytes(body)
-	return &m, nil
+	x.commit.Run.Manifest, err = x.r.storeManifest(ctx, folder, &m, list)
+	return &m, err
 }
 
 // succeed makes the commit: what is stored beside the other run's reports serves this one, too.

@@ -332,6 +332,11 @@ func TestNotesAreBoundedAndTheLostOnesCounted(t *testing.T) {
 		for range most + 50 {
 			a.Note(e)
 		}
+		a.mu.Lock()
+		if a.size > auditWaiting || len(a.notes) != most {
+			t.Errorf("%d lines of %d bytes wait", len(a.notes), a.size)
+		}
+		a.mu.Unlock()
 		time.Sleep(3 * auditEvery)
 		synctest.Wait()
 		a.mu.Lock()

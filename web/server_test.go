@@ -3,6 +3,7 @@ package web
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -59,13 +60,13 @@ func (p *pipes) dial() net.Conn {
 const bigFile = 2 << 20
 
 // piped is a server on pipes. What it serves at /file is handed out as reports are.
-func piped(t *testing.T) (*pipes, *memory) {
+func piped(t *testing.T, config *tls.Config) (*pipes, *memory) {
 	store := new(memory)
 	log := slog.New(slog.DiscardHandler)
 	m := NewMetrics("v1")
 	site := &Site{Version: "v1", Started: time.Now(), Metrics: m, Now: time.Now, Tokens: &fakeTokens{tokens: map[string]crypto.Token{filmsToken: {ID: "films", Role: crypto.RoleAdmin}}}, Log: log,
 		Audit: NewAudit(store, log, m)}
-	server := site.Server(nil)
+	server := site.Server(config)
 	v := &service{Site: site, limits: newLimits(), secret: newSecret()}
 	file := v.answer(&route{path: "/file", who: admins, serve: func(w http.ResponseWriter, q *request) error {
 		return v.hand(w, q, smallFile("usage", "run", "application/octet-stream", make([]byte, bigFile), bucket.Info{}))
@@ -100,7 +101,7 @@ func closedAfter(c net.Conn, start time.Time) (time.Duration, string) {
 func TestWhoIsSlowIsLetGo(t *testing.T) {
 	t.Run("no request comes", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			l, _ := piped(t)
+			l, _ := piped(t, nil)
 			c := l.dial()
 			defer c.Close()
 			if after, got := closedAfter(c, time.Now()); after != headerPatience || got != "" {
@@ -110,7 +111,7 @@ func TestWhoIsSlowIsLetGo(t *testing.T) {
 	})
 	t.Run("a header comes a byte a second", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			l, _ := piped(t)
+			l, _ := piped(t, nil)
 			c := l.dial()
 			defer c.Close()
 			start := time.Now()
@@ -131,7 +132,7 @@ func TestWhoIsSlowIsLetGo(t *testing.T) {
 	})
 	t.Run("a body never comes", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			l, _ := piped(t)
+			l, _ := piped(t, nil)
 			c := l.dial()
 			defer c.Close()
 			start := time.Now()
@@ -143,7 +144,7 @@ func TestWhoIsSlowIsLetGo(t *testing.T) {
 	})
 	t.Run("nothing more is asked", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			l, _ := piped(t)
+			l, _ := piped(t, nil)
 			c := l.dial()
 			defer c.Close()
 			start := time.Now()
@@ -155,7 +156,7 @@ func TestWhoIsSlowIsLetGo(t *testing.T) {
 	})
 	t.Run("an answer is not read", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			l, store := piped(t)
+			l, store := piped(t, nil)
 			c := l.dial()
 			defer c.Close()
 			fmt.Fprintf(c, "GET /file HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n\r\n", filmsToken)
@@ -176,7 +177,7 @@ func TestWhoIsSlowIsLetGo(t *testing.T) {
 // TestALargeReportOverASlowLineFinishes: it takes far longer than any answer may that is no report.
 func TestALargeReportOverASlowLineFinishes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l, _ := piped(t)
+		l, _ := piped(t, nil)
 		c := l.dial()
 		defer c.Close()
 		start := time.Now()
@@ -192,6 +193,46 @@ func TestALargeReportOverASlowLineFinishes(t *testing.T) {
 	})
 }
 
+// TestALargeReportOverASlowHTTP2Stream is the same where streams have deadlines of their own.
+func TestALargeReportOverASlowHTTP2Stream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		files := newPair(t, "ours")
+		config, err := Certificate(files.cert, files.key, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, _ := piped(t, config)
+		transport := &http.Transport{ForceAttemptHTTP2: true, HTTP2: &http.HTTP2Config{MaxReceiveBufferPerStream: 64 << 10, MaxReceiveBufferPerConnection: 64 << 10},
+			TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
+			DialContext:     func(context.Context, string, string) (net.Conn, error) { return l.dial(), nil }}
+		defer transport.CloseIdleConnections()
+		read := func(r io.Reader, resp *http.Response) (int64, time.Duration, error) {
+			start := time.Now()
+			n, err := io.CopyBuffer(io.Discard, struct{ io.Reader }{r}, make([]byte, 4096))
+			resp.Body.Close()
+			return n, time.Since(start), err
+		}
+		get := func() *http.Response {
+			r, _ := http.NewRequest(http.MethodGet, "https://localhost/file", nil)
+			r.Header.Set("Authorization", "Bearer "+filmsToken)
+			resp, err := transport.RoundTrip(r)
+			if err != nil || resp.ProtoMajor != 2 {
+				t.Fatal(resp, err)
+			}
+			return resp
+		}
+		resp := get()
+		if n, took, err := read(slowly{resp.Body}, resp); n != bigFile || err != nil || took < 10*answerPatience {
+			t.Errorf("%d bytes in %s, %v", n, took, err)
+		}
+		resp = get()
+		time.Sleep(writePatience + time.Second)
+		if n, _, err := read(resp.Body, resp); err == nil {
+			t.Errorf("after a pause of %s %d bytes came", writePatience, n)
+		}
+	})
+}
+
 // slowly reads four kilobytes in two seconds.
 type slowly struct{ r io.Reader }
 
@@ -203,7 +244,7 @@ func (s slowly) Read(p []byte) (int, error) {
 // TestConnectionsAreBounded: connections beyond the bound wait until another ends.
 func TestConnectionsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l, _ := piped(t)
+		l, _ := piped(t, nil)
 		var all []net.Conn
 		for range connections {
 			all = append(all, l.dial())
@@ -273,7 +314,7 @@ func TestHeadersAreBounded(t *testing.T) {
 		{"a folded line", "X: a\r\n b\r\n", "HTTP/1.1 "},
 		{"a NUL in a line", "X: a\x00b\r\n", "HTTP/1.1 400 "},
 		{"a second host", "Host: evil.example.com\r\n", "HTTP/1.1 400 "},
-		{"both lengths", "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", "HTTP/1.1 400 "},
+		{"both lengths", "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", "HTTP/1.1 400 "},
 		{"two tokens", "Authorization: Bearer " + adminToken + "\r\n", "HTTP/1.1 401 "},
 	} {
 		if got := raw(t, address, request(tt.header)); !strings.HasPrefix(got, tt.want) {

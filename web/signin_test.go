@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/playmeter/playmeter/crypto"
@@ -215,65 +216,65 @@ func TestTokensThatCannotBeLookedUp(t *testing.T) {
 	}
 }
 
+// held is how many tokens are being looked at, each until it is released.
+type held struct {
+	at, most int
+	mu       sync.Mutex
+	release  chan struct{}
+}
+
+func (h *held) during() {
+	h.mu.Lock()
+	h.at++
+	h.most = max(h.most, h.at)
+	h.mu.Unlock()
+	<-h.release
+	h.mu.Lock()
+	h.at--
+	h.mu.Unlock()
+}
+
+// attempts makes so many wrong attempts at once, from the addresses that it is given, and tells how many were
+// looked at, how many of these at once, and what was answered.
+func attempts(t *testing.T, n int, address func(i int) string) (checked, most int, codes map[int]int) {
+	sampleWorld(t) // its connections are not of the bubble
+	synctest.Test(t, func(t *testing.T) {
+		s := serveWorld(t)
+		h := &held{release: make(chan struct{})}
+		s.tokens.during = h.during
+		answers := make(chan int, n)
+		for i := range n {
+			go func() {
+				answers <- s.ask(http.MethodGet, tenantsPath, wrongToken, "Address", address(i)).Code
+			}()
+		}
+		codes = make(map[int]int)
+		for done := 0; done < n; {
+			synctest.Wait() // all have come as far as they can
+			select {
+			case h.release <- struct{}{}:
+			case code := <-answers:
+				codes[code]++
+				done++
+			}
+		}
+		checked, most = s.tokens.count(), h.most
+	})
+	return checked, most, codes
+}
+
 // TestAttemptsAtOnceAreLookedAtOneByOne: otherwise a hundred at once would all pass before the first has failed.
 func TestAttemptsAtOnceAreLookedAtOneByOne(t *testing.T) {
-	s := serveWorld(t)
-	var mu sync.Mutex
-	at, most := 0, 0
-	s.tokens.during = func() {
-		mu.Lock()
-		at++
-		most = max(most, at)
-		mu.Unlock()
-		mu.Lock()
-		at--
-		mu.Unlock()
-	}
-	codes := make(chan int, 100)
-	var all sync.WaitGroup
-	for range 100 {
-		all.Go(func() { codes <- s.ask(http.MethodGet, tenantsPath, wrongToken).Code })
-	}
-	all.Wait()
-	close(codes)
-	count := make(map[int]int)
-	for code := range codes {
-		count[code]++
-	}
-	if count[401] != failedBurst || count[429] != 100-failedBurst || s.tokens.count() != failedBurst || most != 1 {
-		t.Errorf("%v, %d looked at, %d at once", count, s.tokens.count(), most)
+	checked, most, codes := attempts(t, 100, func(int) string { return "192.0.2.1:1" })
+	if codes[401] != failedBurst || codes[429] != 100-failedBurst || checked != failedBurst || most != 1 {
+		t.Errorf("%v, %d looked at, %d at once", codes, checked, most)
 	}
 }
 
 func TestManyClientsAreLookedAtSomeAtATime(t *testing.T) {
-	s := serveWorld(t)
-	var mu sync.Mutex
-	at, most := 0, 0
-	reached, release := make(chan bool, 100), make(chan bool)
-	s.tokens.during = func() {
-		mu.Lock()
-		at++
-		most = max(most, at)
-		mu.Unlock()
-		reached <- true
-		<-release
-		mu.Lock()
-		at--
-		mu.Unlock()
-	}
-	var all sync.WaitGroup
-	for i := range 20 {
-		all.Go(func() {
-			s.ask(http.MethodGet, tenantsPath, wrongToken, "Address", fmt.Sprintf("10.0.%d.1:1", i))
-		})
-	}
-	for range 20 {
-		<-reached
-		release <- true
-	}
-	all.Wait()
-	if most > checksAtOnce {
-		t.Errorf("%d were looked at at once", most)
+	checked, most, codes := attempts(t, 20, func(i int) string { return fmt.Sprintf("10.0.%d.1:1", i) })
+	if codes[401] != 20 || checked != 20 || most != checksAtOnce {
+		t.Errorf("%v, %d looked at, %d at once", codes, checked, most)
 	}
 }
 
