@@ -234,6 +234,9 @@ func manifestSays(m *schemas.Manifest) []byte {
 	if m.RestatedBy != nil {
 		m.RestatedBy.Run, m.RestatedBy.SHA256 = "", ""
 	}
+	if m.Rekeys != nil {
+		*m.Rekeys = schemas.Previous{}
+	}
 	return must(encodeManifest(m))
 }
 
