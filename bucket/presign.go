@@ -23,20 +23,48 @@ func (b *Bucket) Link(ctx context.Context, key string, expires time.Duration) (s
 	if expires < time.Second || expires > MaxLink {
 		return "", time.Time{}, b.wrap("make a link to", key, fmt.Errorf("it cannot hold for %s: from 1s to %s", expires, MaxLink))
 	}
-	u, err := b.store.core.PresignedGetObject(ctx, b.name, key, expires, nil)
+	from := b.store.core
+	if b.store.public != nil {
+		from = b.store.public
+	}
+	u, err := from.PresignedGetObject(ctx, b.name, key, expires, nil)
 	if err != nil {
 		return "", time.Time{}, b.wrap("make a link to", key, err)
 	}
-	from, err := time.Parse("20060102T150405Z", u.Query().Get("X-Amz-Date"))
+	began, err := time.Parse("20060102T150405Z", u.Query().Get("X-Amz-Date"))
 	if err != nil {
 		return "", time.Time{}, b.wrap("make a link to", key, err)
 	}
-	return u.String(), from.Add(expires), nil
+	return u.String(), began.Add(expires), nil
+}
+
+// SetPublic says under which URL others reach the store, where that is not the one that we use: links lead
+// there. It is called before first use.
+func (s *Store) SetPublic(endpoint string) error {
+	cfg := s.cfg
+	cfg.Endpoint = endpoint
+	if err := cfg.Validate(); err != nil {
+		return fmt.Errorf("object store, as others reach it: %w", err)
+	}
+	core, err := newCore(cfg, nil, s.attempts) // it signs, and asks for nothing
+	if err != nil {
+		return fmt.Errorf("object store, as others reach it: %w", err)
+	}
+	s.public, s.publicEndpoint = core, endpoint
+	return nil
+}
+
+// Public is the URL under which others reach the store.
+func (s *Store) Public() string {
+	if s.public != nil {
+		return s.publicEndpoint
+	}
+	return s.cfg.Endpoint
 }
 
 // OnlyHere tells whether the store's address is one that this machine alone can reach.
 func (s *Store) OnlyHere() bool {
-	u, err := url.Parse(s.cfg.Endpoint)
+	u, err := url.Parse(s.Public())
 	if err != nil {
 		return false
 	}

@@ -27,6 +27,9 @@ type Store struct {
 	attempts int
 	core     *minio.Core
 	http     *http.Client
+
+	public         *minio.Core // of the address that others use; nil: the same
+	publicEndpoint string
 }
 
 // Dial connects to the store of cfg and asks whether it is there. It does not
@@ -58,19 +61,11 @@ func newStore(cfg Config, attempts int) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("object store: %w", err)
 	}
-	secure := u.Scheme == "https"
-	transport, err := transportFor(cfg, secure)
+	transport, err := transportFor(cfg, u.Scheme == "https")
 	if err != nil {
 		return nil, fmt.Errorf("object store: %w", err)
 	}
-	core, err := minio.NewCore(u.Host, &minio.Options{
-		Creds:        credentials.NewStaticV4(cfg.AccessKey, cfg.SecretKey, ""),
-		Secure:       secure,
-		Transport:    transport,
-		Region:       cfg.Region,
-		BucketLookup: minio.BucketLookupPath,
-		MaxRetries:   attempts,
-	})
+	core, err := newCore(cfg, transport, attempts)
 	if err != nil {
 		return nil, fmt.Errorf("object store %s: %w", cfg.Endpoint, err)
 	}
@@ -80,6 +75,21 @@ func newStore(cfg Config, attempts int) (*Store, error) {
 		// The clock is asked of the server itself, not of where it sends browsers.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil
+}
+
+func newCore(cfg Config, transport http.RoundTripper, attempts int) (*minio.Core, error) {
+	u, err := url.Parse(cfg.Endpoint)
+	if err != nil {
+		return nil, err
+	}
+	return minio.NewCore(u.Host, &minio.Options{
+		Creds:        credentials.NewStaticV4(cfg.AccessKey, cfg.SecretKey, ""),
+		Secure:       u.Scheme == "https",
+		Transport:    transport,
+		Region:       cfg.Region,
+		BucketLookup: minio.BucketLookupPath,
+		MaxRetries:   attempts,
+	})
 }
 
 // transports are shared by all stores of the process, by whether they use TLS:

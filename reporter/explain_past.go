@@ -57,7 +57,7 @@ func (p *past) eachSession(ctx context.Context, visit func(*schemas.Session) err
 		p.r.progress(Progress{Stage: "explain", Tenant: p.tenant.ID, Done: int64(n), Total: int64(len(p.commit.Sessions)), Unit: "parts of sessions"})
 		data, _, err := p.r.Buckets.Metering.Get(ctx, o.Name, "", maxSessions)
 		if errors.Is(err, bucket.ErrNotExist) {
-			return fmt.Errorf("the finished sessions of %s are gone: %w; a run that folds the month again writes them anew", o.Day, err)
+			return fmt.Errorf("the finished sessions of %s are gone: %w; those of a month whose time is over (privacy.keep.sessions) stay gone, and a run that folds the month again writes others anew", o.Day, err)
 		} else if err != nil {
 			return err
 		}

@@ -63,6 +63,9 @@ func (f *Fetcher) Fetch(ctx context.Context, tenant schemas.Tenant, p schemas.Pe
 			return m, f.open(ctx, folder+entry.Object, &entry, out)
 		}
 	}
+	if report == schemas.ReportDiff && m.Rekeys != nil {
+		return nil, fmt.Errorf("restatement %d repeats restatement %d for other recipients, and what that changed is sealed there alone: ask for it with --restatement %d and a key of that time", m.Restatement, m.Restatement-1, m.Restatement-1)
+	}
 	if report == schemas.ReportDiff {
 		report = schemas.ReportUsage
 	}

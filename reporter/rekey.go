@@ -35,7 +35,7 @@ func (r *Reporter) FinalMonths(ctx context.Context, tenant schemas.Tenant) ([]sc
 }
 
 // Rekey seals the reports of a final month for those who may open them now: the final run's, and those
-// of the newest restatement. The reports are made again from what their runs pinned; only when they
+// of the newest restatement. A report that nobody was granted then and somebody is now is made beside the others. The reports are made again from what their runs pinned; only when they
 // are the same to the byte is anything published. What was sealed before stays where it is, and
 // gives those who could open it what it gave them.
 //
@@ -87,9 +87,15 @@ func (r *Reporter) rekey(ctx context.Context, t *Tenant, out *Rekeyed) error {
 	return nil
 }
 
-// sealedFor tells whether all reports of a run are sealed for the tenant's recipients.
+// sealedFor tells whether a run has all reports that are granted, sealed for the tenant's recipients, and no others.
 func sealedFor(ref *schemas.RunRef, t *Tenant) bool {
-	return !slices.ContainsFunc(ref.Reports, func(m schemas.ManifestReport) bool { return !sameSeal(&m, t) })
+	for _, report := range schemas.Reports {
+		m := ref.Report(report)
+		if granted := len(t.recipients(report)) > 0; granted != (m != nil) || m != nil && !sameSeal(m, t) {
+			return false
+		}
+	}
+	return true
 }
 
 // resealing is the making of a run that says what another said, for other recipients.
@@ -145,19 +151,21 @@ func (x *resealing) make(ctx context.Context) error {
 		return err
 	}
 	var reports []schemas.ManifestReport
-	for i := range x.past.manifest.Reports {
-		was := &x.past.manifest.Reports[i]
-		if len(x.tenant.recipients(was.Report)) == 0 {
+	for _, report := range schemas.Reports {
+		if len(x.tenant.recipients(report)) == 0 {
 			continue
 		}
-		m, err := x.seal(ctx, was)
+		m, err := x.seal(ctx, report)
 		if err != nil {
 			return err
 		}
 		reports = append(reports, *m)
 	}
-	if len(reports) == 0 {
-		return errors.New("no recipient is granted any of its reports")
+	switch was := &x.past.commit.Run; {
+	case len(reports) == 0:
+		return x.r.nobody(x.tenant.ID)
+	case !slices.ContainsFunc(reports, func(m schemas.ManifestReport) bool { return was.Report(m.Report) != nil }):
+		return fmt.Errorf("none of the reports of run %s is granted any more, so nothing shows that what is made is the same: grant one of them, too", x.past.id())
 	}
 	manifest, err := x.write(ctx, reports)
 	if err != nil {
@@ -167,36 +175,38 @@ func (x *resealing) make(ctx context.Context) error {
 	return nil
 }
 
-// seal writes a report, and publishes it only when it is to the byte what the other run wrote.
-func (x *resealing) seal(ctx context.Context, was *schemas.ManifestReport) (*schemas.ManifestReport, error) {
-	j := reportJob{report: was.Report, folder: schemas.ReportFolder(x.tenant.ID, x.period), run: x.name, tenant: x.tenant}
+// seal writes a report, and publishes it only when it is to the byte what the other run wrote. One that the
+// other run did not write, because nobody was granted it then, is new.
+func (x *resealing) seal(ctx context.Context, report schemas.Report) (*schemas.ManifestReport, error) {
+	j := reportJob{report: report, folder: schemas.ReportFolder(x.tenant.ID, x.period), run: x.name, tenant: x.tenant}
 	s, err := x.r.openReport(ctx, j)
 	if err != nil {
 		return nil, err
 	}
-	if was.Report == schemas.ReportUsage {
+	columns, rows := schemas.SessionColumns, x.sorted.rows
+	if report == schemas.ReportUsage {
 		u := accounting.UsageReport{TenantID: x.tenant.ID, Name: x.past.manifest.TenantName, Statement: x.statement, Holdings: x.catalog.holdings, Guard: x.rules.CSVGuard}
-		_, _, err = u.Write(s)
+		columns, rows, err = u.Write(s)
 	} else {
 		err = writeSessionsCSV(s, x.sorted, x.rules.CSVGuard, func(*schemas.Session, []byte) error { return ctx.Err() })
-	}
-	if err == nil {
-		err = s.finish()
-	}
-	if err == nil && s.plain.digest() != was.Plaintext {
-		err = fmt.Errorf("the %s report of run %s cannot be made again to the byte, so it is not sealed anew: a catalog snapshot, the tables of places and user agents, or the software have changed since (\"playmeter verify --recompute\" says more)", was.Report, x.past.id())
 	}
 	if err != nil {
 		s.abandon(err)
 		return nil, err
 	}
-	if err := s.publish(); err != nil {
+	return x.close(ctx, s, j, columns, rows)
+}
+
+func (x *resealing) close(ctx context.Context, s *sink, j reportJob, columns []string, rows int64) (*schemas.ManifestReport, error) {
+	m, err := s.end(j, columns, rows)
+	if was := x.past.commit.Run.Report(j.report); err == nil && was != nil && was.Plaintext != m.Plaintext {
+		err = fmt.Errorf("the %s report of run %s cannot be made again to the byte, so it is not sealed anew: a catalog snapshot, the tables of places and user agents, or the software have changed since (\"playmeter verify --recompute\" says more)", j.report, x.past.id())
+	}
+	if err != nil {
+		s.abandon(err)
 		return nil, err
 	}
-	m := *was
-	m.Object = schemas.RunFolder(x.name) + schemas.ReportFile(was.Report, x.tenant.Compression)
-	m.Sealed, m.Recipients = s.sealed.digest(), fingerprints(x.tenant.recipients(was.Report))
-	return &m, nil
+	return &m, s.publish()
 }
 
 // write writes the list of inputs and the manifest: the other run's, save for what is new.

@@ -180,8 +180,43 @@ func TestWhatCannotBeMadeAgainIsNotSealedAnew(t *testing.T) {
 		t.Error("something was left in the Reporting bucket")
 	}
 	s.grant()
-	if out := s.Rekey(t.Context(), "acme", october); out.Err == nil || !strings.Contains(out.Err.Error(), "no recipient") {
+	if out := s.Rekey(t.Context(), "acme", october); out.Err == nil || !strings.Contains(out.Err.Error(), "add a recipient") {
 		t.Errorf("for nobody: %v", out.Err)
+	}
+}
+
+func TestAReportThatIsGrantedLaterIsMadeForFinalMonthsToo(t *testing.T) {
+	s := newSite(t, acme()).signed()
+	s.putEvents("a.parquet", play("n1", 0, "acme", "film", "s1", time.Hour, 10))
+	only := func(reports ...schemas.Report) {
+		tenants := slices.Clone(s.tenants())
+		tenants[0].Recipients = make(map[schemas.Report][]crypto.Recipient)
+		for _, r := range reports {
+			tenants[0].Recipients[r] = []crypto.Recipient{s.to}
+		}
+		s.SetTenants(tenants, nil)
+	}
+	only(schemas.ReportUsage)
+	s.final(0)
+	only(schemas.ReportUsage, schemas.ReportSessions)
+	if out := s.rekeyed(); len(out.Runs) != 1 {
+		t.Fatalf("%+v", out)
+	}
+	if rows := s.sessionRows(october); len(rows) != 1 {
+		t.Errorf("%d sessions", len(rows))
+	}
+	s.wantClean()
+	if r := s.recompute(""); !r.Good() || len(r.Reports) != 2 {
+		t.Errorf("counted again: %+v", r)
+	}
+	only(schemas.ReportSessions)
+	if out := s.rekeyed(); len(out.Runs) != 1 {
+		t.Fatalf("%+v", out)
+	}
+	s.wantClean()
+	only(schemas.ReportUsage)
+	if out := s.Rekey(t.Context(), "acme", october); out.Err == nil || !strings.Contains(out.Err.Error(), "none of the reports") {
+		t.Errorf("with nothing to compare: %v", out.Err)
 	}
 }
 

@@ -192,13 +192,11 @@ func (r *Reporter) openReport(ctx context.Context, j reportJob) (*sink, error) {
 // closeReport publishes a report, unless its bytes, recipients and compression are those
 // of the run before: then that run's object stands.
 func (r *Reporter) closeReport(ctx context.Context, s *sink, j reportJob, columns []string, rows int64) (schemas.ManifestReport, error) {
-	if err := s.finish(); err != nil {
+	m, err := s.end(j, columns, rows)
+	if err != nil {
 		s.abandon(err)
 		return schemas.ManifestReport{}, err
 	}
-	file := schemas.ReportFile(j.report, j.tenant.Compression)
-	m := schemas.ManifestReport{Report: j.report, Object: schemas.RunFolder(j.run) + file, Rows: rows, Columns: columns,
-		Plaintext: s.plain.digest(), Sealed: s.sealed.digest(), Recipients: fingerprints(j.tenant.recipients(j.report))}
 	if p := j.previous; p != nil && p.Plaintext == m.Plaintext && r.stands(ctx, j.folder, p, j.tenant) {
 		s.abandon(errUnchanged)
 		return *p, nil
@@ -207,6 +205,15 @@ func (r *Reporter) closeReport(ctx context.Context, s *sink, j reportJob, column
 		return schemas.ManifestReport{}, err
 	}
 	return m, nil
+}
+
+// end ends a report, which is not published yet, and says what a manifest says of it.
+func (s *sink) end(j reportJob, columns []string, rows int64) (schemas.ManifestReport, error) {
+	if err := s.finish(); err != nil {
+		return schemas.ManifestReport{}, err
+	}
+	return schemas.ManifestReport{Report: j.report, Object: schemas.RunFolder(j.run) + schemas.ReportFile(j.report, j.tenant.Compression), Rows: rows, Columns: columns,
+		Plaintext: s.plain.digest(), Sealed: s.sealed.digest(), Recipients: fingerprints(j.tenant.recipients(j.report))}, nil
 }
 
 var errUnchanged = errors.New("the report did not change")

@@ -48,6 +48,7 @@ type Waiting struct {
 	After   time.Time `json:"after,omitzero"` // not before; zero: the next run makes it
 	Until   time.Time `json:"until"`
 	TooLate bool      `json:"too_late,omitempty"` // none is made any more
+	By      string    `json:"by"`                 // the setting that Until comes from
 }
 
 // monthsOf tells of the months that have usage or runs.
@@ -152,8 +153,8 @@ func (x *statusView) waits(ctx context.Context, c *schemas.Commit) (bool, error)
 }
 
 func (x *statusView) waiting(ctx context.Context, c *schemas.Commit) (*Waiting, error) {
-	until, _ := x.r.restateUntil(c.Period)
-	w := &Waiting{Until: until}
+	w := new(Waiting)
+	w.Until, w.By = x.r.restateUntil(c.Period)
 	w.TooLate = !x.now.Before(w.Until)
 	last, err := x.r.lastRestated(ctx, c.Tenant)
 	if next := last.Add(x.r.Restate.Every); !last.IsZero() && x.now.Before(next) {

@@ -93,6 +93,10 @@ type ObjectStore struct {
 	AccessKey crypto.Secret `yaml:"access_key"`
 	SecretKey crypto.Secret `yaml:"secret_key"`
 
+	// The address under which others reach it, or the embedded one, where that is another: links lead there,
+	// and new readers are told it. Default: its address; of the embedded one, listen.s3
+	PublicEndpoint string `yaml:"public_endpoint"`
+
 	// How it wants bucket policies written: aws, ceph, minio or versitygw. Default: what it says it is
 	Dialect bucket.Dialect `yaml:"dialect"`
 }

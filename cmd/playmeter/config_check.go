@@ -62,21 +62,16 @@ func checkAddress(n *notes, key, text string) {
 }
 
 func (o ObjectStore) check(n *notes) {
+	if o.PublicEndpoint != "" {
+		checkEndpoint(n, "object_store.public_endpoint", o.PublicEndpoint)
+	}
 	if o.Embedded() {
 		if o.AccessKey != "" || o.SecretKey != "" || o.Dialect != "" {
 			n.problem("object_store.endpoint", "is missing; name the service, such as https://s3.example.com, or leave object_store out for the embedded one")
 		}
 		return
 	}
-	u, err := url.Parse(o.Endpoint)
-	switch {
-	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Hostname() == "":
-		n.problem("object_store.endpoint", "%q is no address of a service; write http:// or https:// and its host", withoutUser(o.Endpoint))
-	case u.User != nil:
-		n.problem("object_store.endpoint", "must not hold a user; write access_key and secret_key")
-	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
-		n.problem("object_store.endpoint", "must end after the host; buckets have settings of their own")
-	}
+	checkEndpoint(n, "object_store.endpoint", o.Endpoint)
 	if o.Region == "" {
 		n.problem("object_store.region", "must not be empty; leave it out for us-east-1")
 	}
@@ -85,6 +80,19 @@ func (o ObjectStore) check(n *notes) {
 	}
 	if o.SecretKey == "" {
 		n.problem("object_store.secret_key", "is missing; write secret_key: ${PLAYMETER_S3_SECRET_KEY} and set that")
+	}
+}
+
+// checkEndpoint wants the address of a service, and nothing behind its host.
+func checkEndpoint(n *notes, key, text string) {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Hostname() == "":
+		n.problem(key, "%q is no address of a service; write http:// or https:// and its host", withoutUser(text))
+	case u.User != nil:
+		n.problem(key, "must not hold a user; write access_key and secret_key")
+	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
+		n.problem(key, "must end after the host; buckets have settings of their own")
 	}
 }
 

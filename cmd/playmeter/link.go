@@ -108,7 +108,7 @@ func (a *app) link(ctx context.Context, l linking) error {
 		return err
 	}
 	if s.store.OnlyHere() {
-		a.say("note: the object store is at %s, so the link works on this machine only; listen.s3 says where it listens", s.store.Config().Endpoint)
+		a.say("note: the object store is at %s, so the link works on this machine only; object_store.public_endpoint says where others reach it", s.store.Public())
 	}
 	if a.json {
 		return a.printJSON(map[string]string{"url": link, "expires": until.UTC().Format(time.RFC3339), "run": set.Manifest.Run})

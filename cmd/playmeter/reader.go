@@ -228,6 +228,9 @@ func (a *app) tellReader(c *Config, name string, secret crypto.Secret) error {
 	if !running {
 		store = bucket.Config{Endpoint: endpointOf(c.Listen), Region: DefaultConfig().ObjectStore.Region}
 	}
+	if c.ObjectStore.PublicEndpoint != "" {
+		store.Endpoint = c.ObjectStore.PublicEndpoint
+	}
 	store.AccessKey, store.SecretKey = name, secret.Reveal()
 	if err := a.printEnv(store); err != nil {
 		return err

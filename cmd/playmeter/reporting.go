@@ -88,6 +88,11 @@ func (a *app) openConfig(ctx context.Context, c *Config, n needs, listen string)
 	if s.store, s.closer, err = a.store(ctx, c, listen); err != nil {
 		return nil, err
 	}
+	if public := c.ObjectStore.PublicEndpoint; public != "" {
+		if err := s.store.SetPublic(public); err != nil {
+			return nil, errors.Join(err, s.close())
+		}
+	}
 	s.reporter.Store = s.store
 	s.reporter.Buckets = reporter.Buckets{Usage: s.store.Bucket(c.Buckets.Usage), Catalog: s.store.Bucket(c.Buckets.Catalog),
 		Metering: s.store.Bucket(c.Buckets.Metering), Reporting: s.store.Bucket(c.Buckets.Reporting)}
