@@ -57,11 +57,11 @@ func MergePacks(sources []PackSource, out io.Writer, scratch func() (Scratch, er
 	return newMerger(sources, out, scratch).merge()
 }
 
-// StripPack writes a pack anew without the blocks of fragments that drop tells of. The new pack says that
-// no period which begins before that day can be folded from it.
-func StripPack(source PackSource, out io.Writer, scratch func() (Scratch, error), before schemas.Day, drop func(*schemas.Block) bool) (*schemas.PackIndex, error) {
+// StripPack writes a pack anew without the blocks of fragments that drop tells of. Of a block that goes drop says
+// from which day on periods of its tenant can still be folded from the pack.
+func StripPack(source PackSource, out io.Writer, scratch func() (Scratch, error), drop func(*schemas.Block) (from schemas.Day, ok bool)) (*schemas.PackIndex, error) {
 	m := newMerger([]PackSource{source}, out, scratch)
-	m.pack.index.Stripped, m.drop = before, drop
+	m.drop = drop
 	return m.merge()
 }
 
@@ -92,7 +92,7 @@ type merger struct {
 	sources []PackSource
 	files   [][]uint32 // per source and member: its new number, or left
 	scratch func() (Scratch, error)
-	drop    func(*schemas.Block) bool // blocks of fragments that are left out; nil: none
+	drop    func(*schemas.Block) (schemas.Day, bool) // blocks of fragments that are left out; nil: none
 
 	width      int
 	blockBytes int64
@@ -131,7 +131,9 @@ func (m *merger) members() {
 	serving := make(map[schemas.TallyName]int)
 	for i, s := range m.sources {
 		m.pack.index.Level = max(m.pack.index.Level, s.Index.Level+1)
-		m.pack.index.Stripped = max(m.pack.index.Stripped, s.Index.Stripped)
+		for tenant, day := range s.Index.Stripped {
+			m.strip(tenant, day)
+		}
 		for _, member := range s.Index.Members {
 			old, ok := serving[member.Tally]
 			if !ok || Serves(s.Name, s.Index.Level, m.sources[old].Name, m.sources[old].Index.Level) {
@@ -154,6 +156,25 @@ func (m *merger) members() {
 	}
 }
 
+// strip notes that periods of a tenant that begin before a day cannot be folded from the pack.
+func (m *merger) strip(tenant schemas.Tenant, before schemas.Day) {
+	if m.pack.index.Stripped == nil {
+		m.pack.index.Stripped = make(map[schemas.Tenant]schemas.Day)
+	}
+	m.pack.index.Stripped[tenant] = max(m.pack.index.Stripped[tenant], before)
+}
+
+func (m *merger) dropped(b *schemas.Block) bool {
+	if b.Kind != schemas.BlockFragments || m.drop == nil {
+		return false
+	}
+	from, ok := m.drop(b)
+	if ok {
+		m.strip(b.Tenant, from)
+	}
+	return ok
+}
+
 // groups sorts the blocks of all sources by what they hold.
 func (m *merger) groups() ([]*mergeGroup, error) {
 	type place struct {
@@ -166,7 +187,7 @@ func (m *merger) groups() ([]*mergeGroup, error) {
 	var order []*mergeGroup
 	for i, s := range m.sources {
 		for _, b := range s.Index.Blocks {
-			if b.Kind == schemas.BlockDays || b.Kind == schemas.BlockFragments && m.drop != nil && m.drop(&b) {
+			if b.Kind == schemas.BlockDays || m.dropped(&b) {
 				continue // made anew, or left out
 			}
 			if !slices.Contains(blockKinds[:], b.Kind) {

@@ -24,6 +24,8 @@ var (
 	ErrTooLarge = errors.New("is too large")
 	// ErrDenied: the store knows us and refuses, or does not know us.
 	ErrDenied = errors.New("access denied")
+	// ErrPolicy: the store does not take a policy; it may name somebody who does not exist there.
+	ErrPolicy = errors.New("the store does not take this policy")
 	// ErrKey: the store does not know the key, or it is another's. It is an ErrDenied, too.
 	ErrKey = fmt.Errorf("%w: the store does not accept this key", ErrDenied)
 )
@@ -64,6 +66,8 @@ func explainAnswer(answer minio.ErrorResponse) error {
 		return fmt.Errorf("%w (%s); check object_store.access_key and secret_key", ErrKey, answer.Code)
 	case minio.AccessDenied:
 		return ErrDenied
+	case "MalformedPolicy":
+		return fmt.Errorf("%w: %s", ErrPolicy, answer.Message)
 	case "RequestTimeTooSkewed":
 		return fmt.Errorf("%w: the clocks of this machine and of the store differ too much", ErrDenied)
 	case "EntityTooLarge":

@@ -36,11 +36,11 @@ func (r *Reporter) maintain(ctx context.Context, s *shelf) {
 	if ctx.Err() != nil {
 		return
 	}
-	strip, err := r.stripping(ctx)
+	strip, err := r.stripping(ctx, s)
 	if err != nil {
 		r.Log.Warn("what personal data is to go could not be worked out; the next run tries again", "err", err)
 	}
-	r.forget(ctx)
+	r.forget(ctx, s)
 	if chooseMerge(s.candidates()) == nil && len(s.spares()) == 0 && len(strip.packs(s)) == 0 {
 		return
 	}

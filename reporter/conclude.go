@@ -54,7 +54,8 @@ func (x *run) settle() {
 	}
 	switch {
 	case x.past: // what is stored beside the reports stays that of the current run
-		c.Current, c.Statement, c.SessionsKey, c.Rules, c.Basis = x.head.Current, x.head.Statement, x.head.SessionsKey, x.head.Rules, x.head.Basis
+		c.Current, c.Statement, c.SessionsKey, c.Basis = x.head.Current, x.head.Statement, x.head.SessionsKey, x.head.Basis
+		c.Rules, c.NextRules = x.head.Rules, x.head.NextRules
 		c.Sessions, c.SessionRows = x.head.Sessions, x.head.SessionRows
 		x.result.Note = "stored under runs/; the stable names stay on run " + c.Current.Run + ", whose as-of is later"
 	case x.restatement > 0:

@@ -161,7 +161,7 @@ var errStripped = errors.New("what its sessions are made from is no longer kept 
 // complete tells whether the packs still have the fragments of the period.
 func (f *fold) complete() error {
 	for _, p := range f.packs {
-		if p.index.Stripped > schemas.DayOf(f.bounds.From) {
+		if p.index.Stripped[f.tenant] > schemas.DayOf(f.bounds.From) {
 			return fmt.Errorf("the month %s of %s: %w", f.bounds.Period, f.tenant, errStripped)
 		}
 	}

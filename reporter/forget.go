@@ -1,8 +1,10 @@
 package reporter
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,44 +25,111 @@ type Forget struct {
 
 // stripping says which fragments go from packs. A nil one says none.
 type stripping struct {
-	bounds accounting.Bounds // of the first month whose fragments stay, with the longest idle times in use
+	usual   accounting.Bounds                     // of the first month whose fragments stay
+	pending map[schemas.Tenant]*accounting.Bounds // likewise, of tenants of whom an older month has to be made yet
 }
 
-// stripping works out which months have to be made from fragments yet: those whose time has not come,
-// and those of tenants that are not final.
-func (r *Reporter) stripping(ctx context.Context) (*stripping, error) {
+// clockTrust is Reporter.ClockTrust's default: a clock that is years ahead for a moment must not make anything go.
+const clockTrust = 48 * time.Hour
+
+// stripping works out which fragments have had their time: those of months that ended long enough ago, save
+// where the month of a tenant is not final yet, or was never made.
+func (r *Reporter) stripping(ctx context.Context, s *shelf) (*stripping, error) {
 	if r.Forget.Fragments <= 0 {
 		return nil, nil
 	}
-	first := schemas.PeriodOf(r.Now().Add(-r.Forget.Fragments))
+	now := r.Now()
+	if newest := s.newest().Add(cmp.Or(r.ClockTrust, clockTrust)); newest.Before(now) {
+		now = newest
+	}
+	first := schemas.PeriodOf(now.Add(-r.Forget.Fragments))
+	x := &stripping{pending: make(map[schemas.Tenant]*accounting.Bounds)}
 	var idle accounting.Idle
 	for _, t := range r.tenants() {
-		heads, err := r.heads(ctx, t.ID)
+		longest(&idle, t.Rules.Idle)
+	}
+	from := make(map[schemas.Tenant]schemas.Period)
+	for tenant, months := range s.fragmentMonths(first) {
+		heads, err := r.heads(ctx, tenant)
 		if err != nil {
 			return nil, err
 		}
-		longest(&idle, t.Rules.Idle)
 		for _, c := range heads {
-			rules, err := rulesOf(c, t.Rules)
-			if err != nil {
-				return nil, err
+			if rules, err := rulesOf(c, accounting.Rules{}); err == nil {
+				longest(&idle, rules.Idle)
 			}
-			longest(&idle, rules.Idle)
-			if c.Current.State != StateFinal && c.Period.Start().Before(first.Start()) {
-				first = c.Period
+		}
+		if p, ok := r.firstPending(tenant, months, heads); ok {
+			from[tenant] = p
+		}
+	}
+	x.usual = accounting.NewBounds(first, first.End(), idle)
+	for tenant, p := range from {
+		b := accounting.NewBounds(p, p.End(), idle)
+		x.pending[tenant] = &b
+		r.once("fragments "+string(tenant)+p.String(), func() {
+			r.Log.Warn("what sessions are made from is kept longer than privacy.keep.fragments, because the month is not final: make its reports", "tenant", tenant, "month", p.String())
+		})
+	}
+	return x, nil
+}
+
+// firstPending is the first of some months that has to be made yet: it is not final, or it has no report at all
+// though the tenant is configured.
+func (r *Reporter) firstPending(tenant schemas.Tenant, months []schemas.Period, heads []*schemas.Commit) (schemas.Period, bool) {
+	_, err := r.Tenant(tenant)
+	configured := err == nil
+	for _, p := range months {
+		i := slices.IndexFunc(heads, func(c *schemas.Commit) bool { return c.Period == p })
+		switch {
+		case i >= 0 && heads[i].Current.State != StateFinal, i < 0 && configured:
+			return p, true
+		}
+	}
+	return schemas.Period{}, false
+}
+
+// newest is when the newest counted file was stored, by the store's clock.
+func (s *shelf) newest() time.Time {
+	var at time.Time
+	for l := range s.readable() {
+		if m := l.info(); m.Modified.After(at) {
+			at = m.Modified
+		}
+	}
+	return at
+}
+
+// fragmentMonths are the months before one that there are fragments of, by tenant, oldest first.
+func (s *shelf) fragmentMonths(before schemas.Period) map[schemas.Tenant][]schemas.Period {
+	out := make(map[schemas.Tenant][]schemas.Period)
+	for _, p := range s.sorted() {
+		for i := range p.index.Blocks {
+			b := &p.index.Blocks[i]
+			month := schemas.PeriodOf(time.Unix(0, b.Day.Start()))
+			if b.Kind == schemas.BlockFragments && month.Start().Before(before.Start()) && !slices.Contains(out[b.Tenant], month) {
+				out[b.Tenant] = append(out[b.Tenant], month)
 			}
 		}
 	}
-	return &stripping{accounting.NewBounds(first, first.End(), idle)}, nil
+	for _, months := range out {
+		slices.SortFunc(months, func(a, b schemas.Period) int { return a.Start().Compare(b.Start()) })
+	}
+	return out
 }
 
 func longest(to *accounting.Idle, other accounting.Idle) {
 	to.WithID, to.WithoutID = max(to.WithID, other.WithID), max(to.WithoutID, other.WithoutID)
 }
 
-// drops tells whether a block goes.
-func (x *stripping) drops(b *schemas.Block) bool {
-	return b.Kind == schemas.BlockFragments && (b.Day+1).Start() <= x.bounds.From && !x.bounds.WantsFragments(b.Day, b.Records)
+// drops tells whether a block goes, and from when on months of its tenant can still be made.
+func (x *stripping) drops(b *schemas.Block) (schemas.Day, bool) {
+	bounds := &x.usual
+	if pending := x.pending[b.Tenant]; pending != nil {
+		bounds = pending
+	}
+	goes := b.Kind == schemas.BlockFragments && (b.Day+1).Start() <= bounds.From && !bounds.WantsFragments(b.Day, b.Records)
+	return schemas.DayOf(bounds.From), goes
 }
 
 // packs are those that have something to lose.
@@ -71,7 +140,7 @@ func (x *stripping) packs(s *shelf) []*pack {
 	var out []*pack
 	for _, p := range s.sorted() {
 		for i := range p.index.Blocks {
-			if x.drops(&p.index.Blocks[i]) && !p.unfit.Load() {
+			if _, goes := x.drops(&p.index.Blocks[i]); goes && !p.unfit.Load() {
 				out = append(out, p)
 				break
 			}
@@ -104,23 +173,24 @@ func (r *Reporter) stripPack(ctx context.Context, s *shelf, x *stripping, p *pac
 		return err
 	}
 	defer out.spool.Close()
-	index, err := accounting.StripPack(p.source(ctx), out, func() (accounting.Scratch, error) { return crypto.NewSpool(r.Temp) }, schemas.DayOf(x.bounds.From), x.drops)
+	index, err := accounting.StripPack(p.source(ctx), out, func() (accounting.Scratch, error) { return crypto.NewSpool(r.Temp) }, x.drops)
 	if err != nil {
 		return err
 	}
 	if err := r.storePack(ctx, out, index, s); err != nil {
 		return err
 	}
-	r.Log.Info("personal data removed from a pack", "object", p.key, "before", x.bounds.Period.String(), "bytes", p.size-out.spool.Size())
+	r.Log.Info("personal data removed from a pack", "object", p.key, "before", x.usual.Period.String(), "bytes", p.size-out.spool.Size())
 	return nil
 }
 
-// forget removes finished sessions and audit records whose time is over.
-func (r *Reporter) forget(ctx context.Context) {
+// forget removes finished sessions and audit records whose time is over, also of tenants that are configured
+// no more.
+func (r *Reporter) forget(ctx context.Context, s *shelf) {
 	now := r.Now()
 	if keep := r.Forget.Sessions; keep > 0 {
-		for _, t := range r.tenants() {
-			heads, err := r.heads(ctx, t.ID)
+		for tenant := range r.everTenants(s) {
+			heads, err := r.heads(ctx, tenant)
 			for _, c := range heads {
 				if err == nil && c.Current.State == StateFinal && !now.Before(c.Period.End().Add(keep)) {
 					err = r.forgetSessions(ctx, c)
@@ -138,25 +208,48 @@ func (r *Reporter) forget(ctx context.Context) {
 	}
 }
 
+// everTenants are those that are configured, and those that have usage.
+func (r *Reporter) everTenants(s *shelf) map[schemas.Tenant]bool {
+	all := make(map[schemas.Tenant]bool)
+	for _, t := range r.tenants() {
+		all[t.ID] = true
+	}
+	for l := range s.readable() {
+		for t := range l.info().Tenants {
+			all[t] = true
+		}
+	}
+	return all
+}
+
+// once does something the first time that it is asked for under a name in this process.
+func (r *Reporter) once(name string, do func()) {
+	r.commitMu.Lock()
+	done := r.done[name]
+	if r.done == nil {
+		r.done = make(map[string]bool)
+	}
+	r.done[name] = true
+	r.commitMu.Unlock()
+	if !done {
+		do()
+	}
+}
+
 // forgetSessions removes a month's finished sessions, once in this process unless another run has written some.
 func (r *Reporter) forgetSessions(ctx context.Context, c *schemas.Commit) error {
 	name := schemas.CommitName(c.Tenant, c.Period, c.Number)
 	r.commitMu.Lock()
-	done := r.forgotten[name]
+	gone := r.done[name]
 	r.commitMu.Unlock()
-	if done {
+	if gone {
 		return nil
 	}
-	if err := r.removeAll(ctx, schemas.MonthFolder(schemas.PrefixSessions, c.Tenant, c.Period), nil); err != nil {
-		return err
+	err := r.removeAll(ctx, schemas.MonthFolder(schemas.PrefixSessions, c.Tenant, c.Period), nil)
+	if err == nil {
+		r.once(name, func() {})
 	}
-	r.commitMu.Lock()
-	defer r.commitMu.Unlock()
-	if r.forgotten == nil {
-		r.forgotten = make(map[string]bool)
-	}
-	r.forgotten[name] = true
-	return nil
+	return err
 }
 
 func (r *Reporter) warnForget(ctx context.Context, err error) {

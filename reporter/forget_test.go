@@ -37,7 +37,7 @@ func (s *site) names(prefix string) (names []string) {
 
 func TestFragmentsGoWhenTheirTimeIsOver(t *testing.T) {
 	s := newSite(t, acme()).signed()
-	s.PackGrace = -time.Minute
+	s.PackGrace, s.ClockTrust = -time.Minute, 1000*time.Hour
 	s.Forget.Fragments = 40 * 24 * time.Hour
 	now := inNovember(1)
 	s.Now = func() time.Time { return now }
@@ -102,7 +102,7 @@ func monthOf(at time.Time) schemas.Period { return schemas.PeriodOf(at) }
 
 func TestAMonthThatIsNotFinalKeepsItsFragments(t *testing.T) {
 	s := newSite(t, acme())
-	s.PackGrace = -time.Minute
+	s.PackGrace, s.ClockTrust = -time.Minute, 1000*time.Hour
 	s.Forget.Fragments = 4 * 24 * time.Hour
 	now := october.Start().AddDate(0, 0, 20)
 	s.Now = func() time.Time { return now }
@@ -121,6 +121,98 @@ func TestAMonthThatIsNotFinalKeepsItsFragments(t *testing.T) {
 	s.run(RunOptions{Period: monthOf(now)})
 	if len(s.fragmentDays()) != 0 {
 		t.Errorf("fragments of %v, though October is final", s.fragmentDays())
+	}
+}
+
+// twice makes the reports of the month of an instant two times: the second removes what the first wrote anew.
+func (s *site) twice(at time.Time) {
+	s.t.Helper()
+	for range 2 {
+		s.run(RunOptions{Period: monthOf(at)})
+	}
+}
+
+func TestAMonthThatWasNeverMadeKeepsItsFragments(t *testing.T) {
+	other := acme()
+	other.ID = "other"
+	s := newSite(t, acme(), other)
+	s.PackGrace, s.ClockTrust, s.Forget.Fragments = -time.Minute, 10_000*time.Hour, 4*24*time.Hour
+	now := october.Start().AddDate(0, 0, 20)
+	s.Now = func() time.Time { return now }
+	all := s.tenants()
+	s.putEvents("a.parquet", append(play("n1", 0, "acme", "film", "s1", time.Hour, 10), play("n1", 10, "other", "film", "s1", time.Hour, 10)...))
+	s.grant() // nobody may read acme's
+	must(s.Run(t.Context(), RunOptions{Period: october}))
+	now = inNovember(1)
+	must(s.Run(t.Context(), RunOptions{Period: october}))
+	s.SetTenants(all, nil)
+	now = october.End().AddDate(0, 2, 5)
+	s.twice(now)
+	if got := s.fragmentTenants(); !slices.Equal(got, []schemas.Tenant{"acme"}) {
+		t.Fatalf("fragments of %v, want those of acme alone", got)
+	}
+	if r := s.run(RunOptions{Period: october, Tenants: []schemas.Tenant{"acme"}}).Tenants[0]; r.State != StateFinal || r.Manifest == nil {
+		t.Fatalf("October: %+v", r)
+	}
+	s.twice(now)
+	if got := s.fragmentTenants(); len(got) != 0 {
+		t.Errorf("fragments of %v, though all is final", got)
+	}
+}
+
+func (s *site) fragmentTenants() (tenants []schemas.Tenant) {
+	s.t.Helper()
+	for _, p := range s.stored() {
+		for _, b := range p.index.Blocks {
+			if b.Kind == schemas.BlockFragments {
+				tenants = append(tenants, b.Tenant)
+			}
+		}
+	}
+	slices.Sort(tenants)
+	return slices.Compact(tenants)
+}
+
+func TestATenantThatIsTakenOutWithAnOpenMonthCanComeBack(t *testing.T) {
+	other := acme()
+	other.ID = "other"
+	s := newSite(t, acme(), other)
+	s.PackGrace, s.ClockTrust, s.Forget = -time.Minute, 10_000*time.Hour, Forget{Fragments: 4 * 24 * time.Hour, Sessions: 4 * 24 * time.Hour}
+	now := october.Start().AddDate(0, 0, 20)
+	s.Now = func() time.Time { return now }
+	all := s.tenants()
+	s.putEvents("a.parquet", append(play("n1", 0, "acme", "film", "s1", time.Hour, 10), play("n1", 10, "other", "film", "s1", time.Hour, 10)...))
+	s.run(RunOptions{Period: october})
+	s.SetTenants(all[1:], nil)
+	now = inNovember(1)
+	s.run(RunOptions{Period: october})
+	now = october.End().AddDate(0, 2, 5)
+	s.twice(now)
+	s.SetTenants(all, nil)
+	s.putEvents("late.parquet", play("n2", 0, "acme", "film", "s2", 2*time.Hour, 5))
+	if r := s.run(RunOptions{Period: october, Tenants: []schemas.Tenant{"acme"}}).Tenants[0]; r.State != StateFinal || r.Manifest.Events.Counted["playout"] != 15 {
+		t.Fatalf("October: %+v", r)
+	}
+	// What has had its time goes, also of a tenant that is not configured.
+	s.SetTenants(all[1:], nil)
+	s.twice(now)
+	if got := s.names(schemas.MonthFolder(schemas.PrefixSessions, "acme", october)); len(got) != 0 || len(s.fragmentTenants()) != 0 {
+		t.Errorf("left: sessions %v, fragments of %v", got, s.fragmentTenants())
+	}
+}
+
+func TestAClockThatIsAheadMakesNothingGo(t *testing.T) {
+	s := newSite(t, acme())
+	s.PackGrace, s.Forget.Fragments = -time.Minute, 4*24*time.Hour
+	watched := time.Now().Add(-2 * time.Hour)
+	s.putEvents("a.parquet", play("n1", 0, "acme", "film", "s1", watched.Sub(october.Start()), 10))
+	month := monthOf(watched)
+	s.run(RunOptions{Period: month, AsOf: month.End().Add(80 * time.Hour)})
+	ahead := watched.AddDate(1, 0, 0)
+	s.Now = func() time.Time { return ahead }
+	s.twice(ahead)
+	if len(s.fragmentDays()) == 0 {
+		t.Error("the fragments of this month are gone, because a clock said for a moment that it is long over")
 	}
 }
 

@@ -82,6 +82,8 @@ type GrantOptions struct {
 	Replace bool // takes away what others allow, too
 	// All tries every reader with every tenant; else with the reader's own and some others.
 	All bool
+	// Stale, if not empty, says why the grants at hand may not be those that are meant.
+	Stale string
 }
 
 // ApplyGrants writes the policy of the Reporting bucket so that each reader gets what the tenants'
@@ -93,6 +95,9 @@ type GrantOptions struct {
 func (r *Reporter) ApplyGrants(ctx context.Context, o GrantOptions) (*GrantsState, error) {
 	s := &GrantsState{At: r.Now().UTC().Truncate(time.Second), Problems: []string{}, Unproved: []string{}, Checks: []GrantCheck{}}
 	g := &grants{r: r, tenants: r.tenants(), state: s}
+	if o.Stale != "" {
+		g.problem("the changed configuration is not taken over, and grants are applied as they were before: %s", o.Stale)
+	}
 	if err := g.plan(ctx, o); err != nil {
 		return nil, fmt.Errorf("apply the readers' grants: %w", err)
 	}
@@ -100,7 +105,7 @@ func (r *Reporter) ApplyGrants(ctx context.Context, o GrantOptions) (*GrantsStat
 		return s, nil
 	}
 	if s.Changed {
-		if err := r.Buckets.Reporting.SetPolicy(ctx, s.Policy); err != nil {
+		if err := g.write(ctx, o); err != nil {
 			return nil, fmt.Errorf("apply the readers' grants: %w%s", err, s.sizeHint())
 		}
 	}
@@ -155,6 +160,7 @@ type grants struct {
 	r       *Reporter
 	tenants []Tenant
 	state   *GrantsState
+	there   string // the policy as it was found
 }
 
 // plan works out the policy.
@@ -177,6 +183,7 @@ func (g *grants) plan(ctx context.Context, o GrantOptions) error {
 	if len(readers) > 0 {
 		rules, _ = g.allowances(g.principal)
 	}
+	g.there = there
 	plan, err := s.Dialect.PlanPolicy(g.r.Buckets.Reporting.Name(), there, rules, o.Replace)
 	if err != nil {
 		return err
@@ -190,6 +197,47 @@ func (g *grants) plan(ctx context.Context, o GrantOptions) error {
 			g.problem(`a statement of the bucket's policy that is not ours allows something: remove it, or let "playmeter grants apply --replace" do that: %s`, f)
 		}
 	}
+	return nil
+}
+
+// write writes the policy. Where the store refuses it, somebody whom it names may not exist there: then the
+// readers are added one by one, so that what is taken from the others, and given to them, takes effect.
+func (g *grants) write(ctx context.Context, o GrantOptions) error {
+	err := g.r.Buckets.Reporting.SetPolicy(ctx, g.state.Policy)
+	if !errors.Is(err, bucket.ErrPolicy) || len(g.state.Readers) == 0 {
+		return err
+	}
+	taken, written := make(map[string]bool), ""
+	try := func() error {
+		rules, _ := g.allowances(func(name string) (string, bool) {
+			if !taken[name] {
+				return "", false
+			}
+			return g.principal(name)
+		})
+		plan, err := g.state.Dialect.PlanPolicy(g.r.Buckets.Reporting.Name(), g.there, rules, o.Replace)
+		if err == nil {
+			err = g.r.Buckets.Reporting.SetPolicy(ctx, plan.Policy)
+		}
+		if err == nil {
+			written = plan.Policy
+		}
+		return err
+	}
+	if err := try(); err != nil { // without any
+		return err
+	}
+	for _, name := range g.state.Readers {
+		taken[name] = true
+		switch err := try(); {
+		case errors.Is(err, bucket.ErrPolicy):
+			delete(taken, name)
+			g.problem("reader %s is granted reports, and the store does not take it in a policy: does it exist there? (%v)", name, err)
+		case err != nil:
+			return err
+		}
+	}
+	g.state.Policy = written
 	return nil
 }
 

@@ -204,6 +204,25 @@ func TestReadersThatDoNotExistAreTold(t *testing.T) {
 	}
 }
 
+// A reader whom the store does not take in a policy must not keep what was taken from others in force.
+func TestAReaderThatTheStoreDoesNotTakeStopsNobodyElse(t *testing.T) {
+	s := granted(t)
+	s.applyGrants(GrantOptions{})
+	s.Access.Principals = map[string]string{s.readerName("acme-all"): "arn:aws:iam:::user/nobody"}
+	s.letRead(map[schemas.Tenant]map[string][]schemas.Report{"acme": {"billing": {schemas.ReportUsage}, "acme-all": {schemas.ReportUsage}}})
+	state := s.applyGrants(GrantOptions{})
+	all := strings.Join(state.Problems, "\n")
+	if !strings.Contains(all, s.readerName("acme-all")+" is granted reports, and the store does not take it in a policy") {
+		t.Errorf("%s", all)
+	}
+	if _, err := s.as(s.readerName("billing")).Stat(t.Context(), "acme/2026-10/manifest.json"); err != nil {
+		t.Errorf("a reader that the store takes: %v", err)
+	}
+	if _, err := s.as(s.readerName("viewers")).Stat(t.Context(), "bravo/2026-10/manifest.json"); !errors.Is(err, bucket.ErrDenied) {
+		t.Errorf("a reader whose grant was taken away: %v", err)
+	}
+}
+
 func TestATrialSaysWhatWouldBeAndDoesNothing(t *testing.T) {
 	s := granted(t)
 	state := s.applyGrants(GrantOptions{DryRun: true})

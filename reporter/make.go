@@ -142,6 +142,9 @@ func (x *run) begin(ctx context.Context) error {
 	if len(x.result.Missing) == len(schemas.Reports) {
 		return x.r.nobody(x.tenant.ID)
 	}
+	if err := x.keepsReports(); err != nil {
+		return err
+	}
 	for _, report := range x.result.Missing {
 		x.r.Log.Warn("report left out: no recipient is granted it", "tenant", x.tenant.ID, "report", report)
 	}
@@ -149,6 +152,22 @@ func (x *run) begin(ctx context.Context) error {
 		return fmt.Errorf("the as-of %s is not after the month's start", x.plan.asOf.Format(time.RFC3339))
 	}
 	x.final = head != nil && head.Current.State == StateFinal && !x.past
+	return nil
+}
+
+// keepsReports does not let a month become final without a report for no other reason than that its keys have
+// expired: until one is granted it stays as it is.
+func (x *run) keepsReports() error {
+	if x.r.State(x.period, x.plan.asOf) != StateFinal {
+		return nil
+	}
+	t, err := x.r.Tenant(x.tenant.ID)
+	if err != nil {
+		return err
+	}
+	if gone := t.expired(x.r.Now()); len(gone) > 0 {
+		return fmt.Errorf("the month is not made final without %s: %s", gone, strings.Join(t.Expiring(x.r.Now()), "; "))
+	}
 	return nil
 }
 

@@ -84,6 +84,9 @@ func TestSessionsAreMaskedAsTheRulesSay(t *testing.T) {
 	if err := result.Err(); err == nil || !strings.Contains(err.Error(), "keys/pseudonyms") {
 		t.Errorf("with another key: %v", err)
 	}
+	if r := s.recompute(""); !r.Good() || len(r.Reports) != 1 || !strings.Contains(strings.Join(r.Notes, " "), "sessions report is not compared") {
+		t.Errorf("counted again with another key: %+v", r)
+	}
 	s.run(RunOptions{Period: october, AsOf: afterOctober.Add(3 * time.Minute), CurrentRules: true})
 	if rows := s.sessionRows(october); len(rows) != 5 || rows[0]["client_ip"] != "203.0.113.77" {
 		t.Errorf("with the current rules: %v", rows)

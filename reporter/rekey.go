@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/playmeter/playmeter/accounting"
@@ -46,6 +47,9 @@ func (r *Reporter) FinalMonths(ctx context.Context, tenant schemas.Tenant) ([]sc
 func (r *Reporter) Rekey(ctx context.Context, tenant schemas.Tenant, period schemas.Period) Rekeyed {
 	out := Rekeyed{Tenant: tenant, Period: period, Runs: []string{}}
 	t, err := r.Tenant(tenant)
+	if gone := t.expired(r.Now()); err == nil && len(gone) > 0 {
+		err = fmt.Errorf("%s would be left out: %s", gone, strings.Join(t.Expiring(r.Now()), "; "))
+	}
 	if err == nil {
 		err = r.leased(ctx, tenant, period, func() error { return r.rekey(ctx, t.at(r.Now()), &out) })
 	}

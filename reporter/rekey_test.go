@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/playmeter/playmeter/accounting"
 	"github.com/playmeter/playmeter/crypto"
 	"github.com/playmeter/playmeter/schemas"
 )
@@ -218,6 +219,71 @@ func TestAReportThatIsGrantedLaterIsMadeForFinalMonthsToo(t *testing.T) {
 	if out := s.Rekey(t.Context(), "acme", october); out.Err == nil || !strings.Contains(out.Err.Error(), "none of the reports") {
 		t.Errorf("with nothing to compare: %v", out.Err)
 	}
+}
+
+// expire has keys end.
+func (s *site) expire(at time.Time, keys ...crypto.Recipient) {
+	tenants := slices.Clone(s.tenants())
+	tenants[0].Expires = make(map[string]time.Time)
+	for _, k := range keys {
+		tenants[0].Expires[k.Fingerprint()] = at
+	}
+	s.SetTenants(tenants, nil)
+}
+
+func TestNoReportIsLostBecauseItsKeyHasExpired(t *testing.T) {
+	s := newSite(t, acme()).signed()
+	_, to := newKey(t)
+	tenants := slices.Clone(s.tenants())
+	tenants[0].Recipients = map[schemas.Report][]crypto.Recipient{schemas.ReportUsage: {s.to}, schemas.ReportSessions: {to}}
+	s.SetTenants(tenants, nil)
+	s.putEvents("a.parquet", play("n1", 0, "acme", "film", "s1", time.Hour, 10))
+	s.Now = func() time.Time { return inNovember(0) }
+	s.run(RunOptions{Period: october, AsOf: october.End().Add(time.Hour)})
+	s.expire(october.End().Add(2*time.Hour), to)
+	// The month does not become final without the report.
+	result := must(s.Run(t.Context(), RunOptions{Period: october, AsOf: inNovember(0)}))
+	if err := result.Err(); err == nil || !strings.Contains(err.Error(), "not made final without [sessions]") {
+		t.Errorf("the final run: %v", err)
+	}
+	s.expire(time.Time{})
+	s.final(0)
+	s.expire(october.End(), to)
+	if out := s.Rekey(t.Context(), "acme", october); out.Err == nil || !strings.Contains(out.Err.Error(), "[sessions] would be left out") {
+		t.Errorf("sealed anew: %v", out.Err)
+	}
+	if _, err := s.Buckets.Reporting.Stat(t.Context(), acmeOctober+"sessions.csv.gz.age"); err != nil {
+		t.Error(err)
+	}
+}
+
+// The rules that a restatement took stay, whatever run comes between.
+func TestTheRulesOfARestatementOutliveAKeyAndAnEarlierRun(t *testing.T) {
+	s := newSite(t, acme()).signed()
+	s.putEvents("a.parquet", play("n1", 0, "acme", "film", "s1", time.Hour, 10))
+	s.final(0)
+	_, to := newKey(t)
+	s.grant(s.to, to)
+	tenants := slices.Clone(s.tenants())
+	tenants[0].Rules.Tiers.Md = accounting.Edges{Long: 3000, Short: 1700}
+	s.SetTenants(tenants, nil)
+	if r := s.run(RunOptions{Period: october, AsOf: inNovember(1), CurrentRules: true}).Tenants[0]; r.Restatement != 1 {
+		t.Fatalf("other rules: %+v", r)
+	}
+	if out := s.rekeyed(); len(out.Runs) != 1 {
+		t.Fatalf("%+v", out)
+	}
+	s.run(RunOptions{Period: october, AsOf: october.Start().AddDate(0, 0, 10)})
+	s.putEvents("late.parquet", play("n1", 10, "acme", "film", "s1", 2*time.Hour, 5))
+	if r := s.final(3); r.Restatement != 2 {
+		t.Fatalf("late usage: %+v", r)
+	}
+	for _, change := range s.diffOf(2) {
+		if strings.Contains(change, "_lo_") != strings.Contains(change, "20 30 10 [late]") && strings.Contains(change, "_sec") {
+			t.Errorf("the diff says %q", change)
+		}
+	}
+	s.wantClean()
 }
 
 func TestRecipientsExpire(t *testing.T) {

@@ -72,6 +72,10 @@ type Reporter struct {
 	// clock; 0: six hours.
 	PackGrace time.Duration
 
+	// ClockTrust is how long after the newest usage file the clock is still believed where something goes for
+	// good; 0: two days.
+	ClockTrust time.Duration
+
 	// Progress, if set, is told how far the work is. It may be called from
 	// several goroutines.
 	Progress func(Progress)
@@ -89,9 +93,9 @@ type Reporter struct {
 	seen   *plan            // of the newest run
 	same   map[RunID]string // of runs that stand: the basis that is known to give the same
 
-	commitMu  sync.Mutex
-	commits   map[string]*schemas.Commit // the newest of each month, by key
-	forgotten map[string]bool            // commits of months whose finished sessions are removed, by key
+	commitMu sync.Mutex
+	commits  map[string]*schemas.Commit // the newest of each month, by key
+	done     map[string]bool            // what is done or said once in this process: see once
 
 	ledgerMu sync.Mutex
 	ledgers  map[schemas.Day]*knownLedger // as they were loaded or made last

@@ -22,14 +22,15 @@ func (r *Reporter) tenants() []Tenant {
 func (r *Reporter) SetTenants(tenants []Tenant, pseudonyms *crypto.Pseudonyms) {
 	r.tenantsMu.Lock()
 	defer r.tenantsMu.Unlock()
+	same := slices.EqualFunc(r.Tenants, tenants, func(a, b Tenant) bool { return a.ID == b.ID && a.Schedule == b.Schedule })
 	r.Tenants, r.Pseudonyms = tenants, pseudonyms
-	if r.changed != nil {
+	if r.changed != nil && !same { // else the clock goes on: what it starts looks the tenants up
 		close(r.changed)
 		r.changed = nil
 	}
 }
 
-// watchTenants gives the tenants, and a channel that is closed when they have changed.
+// watchTenants gives the tenants, and a channel that is closed when there are others, or their schedules are.
 func (r *Reporter) watchTenants() ([]Tenant, <-chan struct{}) {
 	r.tenantsMu.Lock()
 	defer r.tenantsMu.Unlock()
@@ -57,6 +58,18 @@ func (t *Tenant) at(now time.Time) *Tenant {
 		}
 	}
 	return &present
+}
+
+// expired are the reports that are granted to keys which have all expired.
+func (t *Tenant) expired(now time.Time) []schemas.Report {
+	var out []schemas.Report
+	present := t.at(now)
+	for _, report := range schemas.Reports {
+		if len(t.Recipients[report]) > 0 && len(present.Recipients[report]) == 0 {
+			out = append(out, report)
+		}
+	}
+	return out
 }
 
 // Expiring says which recipients of the tenant have expired or soon will, and what to do.

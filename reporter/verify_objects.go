@@ -242,7 +242,9 @@ func (a *audit) checkInputs(ctx context.Context, rec *record) error {
 }
 
 // isDenied tells an object that is not granted from a key that is none.
-func isDenied(err error) bool { return errors.Is(err, bucket.ErrDenied) && !errors.Is(err, bucket.ErrKey) }
+func isDenied(err error) bool {
+	return errors.Is(err, bucket.ErrDenied) && !errors.Is(err, bucket.ErrKey)
+}
 
 var errOtherInputs = errors.New("it is not the list that its manifest names")
 

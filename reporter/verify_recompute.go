@@ -209,9 +209,10 @@ func (p *past) rewrite(ctx context.Context, out *Recomputation) error {
 	}
 	sorted := newSorter(r.Temp)
 	defer sorted.close()
-	finish, err := p.finisher()
-	if err != nil {
-		return err
+	finish, masked := p.finisher()
+	if masked != nil { // usage hangs on no mask
+		out.Notes = append(out.Notes, fmt.Sprintf("the sessions report is not compared: %v", masked))
+		finish = new(accounting.Finisher)
 	}
 	statement, err := r.newFold(p.tenant.ID, p.bounds, p.rules, p.inputs).run(ctx, finish, sorted.add)
 	if err != nil {
@@ -219,6 +220,9 @@ func (p *past) rewrite(ctx context.Context, out *Recomputation) error {
 	}
 	out.Events = fmt.Sprint(statement.Events) == fmt.Sprint(m.Events) // maps print in the order of their keys
 	for _, entry := range m.Reports {
+		if entry.Report == schemas.ReportSessions && masked != nil {
+			continue
+		}
 		d := &digester{w: io.Discard, sum: sha256.New()}
 		switch entry.Report {
 		case schemas.ReportUsage:

@@ -111,11 +111,11 @@ type PackIndex struct {
 	Schema string `json:"schema"`
 	// Level is 0 for a pack of counted files, above that of its sources for a merged one.
 	Level int `json:"level,omitempty"`
-	// Stripped, if not 0, tells that fragments of days before it may have been left out: no period that begins
+	// Stripped tells, by tenant, that fragments of days before may have been left out: no period that begins
 	// earlier can be folded from the pack.
-	Stripped Day      `json:"stripped,omitempty"`
-	Members  []Member `json:"members"`
-	Blocks   []Block  `json:"blocks"`
+	Stripped map[Tenant]Day `json:"stripped,omitempty"`
+	Members  []Member       `json:"members"`
+	Blocks   []Block        `json:"blocks"`
 }
 
 const (

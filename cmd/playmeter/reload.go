@@ -28,6 +28,7 @@ type keeper struct {
 	config *Config
 	state  *reporter.GrantsState
 	err    error // why the grants could not be applied
+	stale  error // why the configuration could not be taken over, so that an older one holds
 }
 
 // How often things are looked at.
@@ -56,9 +57,9 @@ func (k *keeper) ready() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.err != nil {
-		return k.err
+		return errors.Join(k.stale, k.err)
 	}
-	return k.state.Err()
+	return k.state.Err() // a configuration that was not taken over is among it
 }
 
 // run goes on until ctx ends.
@@ -69,6 +70,7 @@ func (k *keeper) run(ctx context.Context) {
 	look := time.NewTicker(watchEvery)
 	defer look.Stop()
 	seen := k.fingerprint()
+	last := seen
 	next := time.Now().Add(k.apply(ctx))
 	for {
 		told := false
@@ -80,10 +82,13 @@ func (k *keeper) run(ctx context.Context) {
 		case <-look.C:
 		}
 		now := k.fingerprint()
-		if changed := now != seen; told || changed {
+		settled := now == last // nobody is at writing the file
+		last = now
+		switch {
+		case told || now != seen && settled:
 			seen = now
 			k.reload()
-		} else if time.Now().Before(next) {
+		case time.Now().Before(next):
 			continue
 		}
 		next = time.Now().Add(k.apply(ctx))
@@ -103,7 +108,13 @@ func (k *keeper) fingerprint() string {
 
 // apply applies the grants, and tells when to do so again.
 func (k *keeper) apply(ctx context.Context) time.Duration {
-	state, err := k.site.reporter.ApplyGrants(ctx, reporter.GrantOptions{})
+	k.mu.Lock()
+	o := reporter.GrantOptions{}
+	if k.stale != nil {
+		o.Stale = k.stale.Error()
+	}
+	k.mu.Unlock()
+	state, err := k.site.reporter.ApplyGrants(ctx, o)
 	if ctx.Err() != nil {
 		return applyEvery
 	}
@@ -133,31 +144,43 @@ func (k *keeper) apply(ctx context.Context) time.Duration {
 	return applyEvery
 }
 
-// reload takes over a changed configuration. A bad one changes nothing.
+// reload takes over a changed configuration. A bad one changes nothing, and the daemon is not ready until
+// it is mended: somebody may have meant to take a grant away.
 func (k *keeper) reload() {
 	log := k.site.reporter.Log
-	c, err := k.app.config()
-	var tenants []reporter.Tenant
-	var pseudonyms *crypto.Pseudonyms
-	if err == nil {
-		tenants, pseudonyms, err = newTenants(c)
+	c, tenants, pseudonyms, err := k.readAgain()
+	k.mu.Lock()
+	before := k.config
+	if k.stale = err; err == nil {
+		k.config = c
 	}
+	k.mu.Unlock()
 	if err != nil {
 		log.Error("the changed configuration is not taken over; what was read before holds", "err", err)
 		return
 	}
-	before := k.current()
-	if names := needRestart(before, c); len(names) > 0 {
+	if names := needRestart(k.site.config, c); len(names) > 0 {
 		log.Warn("some changed settings take effect only when the daemon is started again", "settings", strings.Join(names, " "))
 	}
-	k.mu.Lock()
-	k.config = c
-	k.mu.Unlock()
 	if reflect.DeepEqual(before, c) {
 		return
 	}
 	k.site.reporter.SetTenants(tenants, pseudonyms)
 	log.Info("configuration read again", "tenants", len(tenants))
+}
+
+// readAgain reads the configuration. A file that is gone or empty is rather one that is being written than the
+// wish to have no tenants.
+func (k *keeper) readAgain() (*Config, []reporter.Tenant, *crypto.Pseudonyms, error) {
+	c, err := k.app.config()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if len(c.Tenants) == 0 && len(k.current().Tenants) > 0 {
+		return nil, nil, nil, fmt.Errorf("%s names no tenant any more: mend it; to have none, start the daemon again", k.watch[0])
+	}
+	tenants, pseudonyms, err := newTenants(c, k.site.config.keysDir())
+	return c, tenants, pseudonyms, err
 }
 
 // needRestart names what has changed that a running daemon does not take over.

@@ -168,7 +168,7 @@ func newReporter(c *Config, temp string) (*reporter.Reporter, error) {
 	r := &reporter.Reporter{Agents: enrichment.NewUserAgents(), Geo: geo, Grace: c.Reports.Grace,
 		Keep: reporter.Keep(c.Reports.Keep), Restate: reporter.Restate(c.Reports.Restate), Forget: reporter.Forget(c.Privacy.Keep),
 		Version: softwareVersion(), Temp: temp, Workers: runtime.GOMAXPROCS(0), Now: time.Now}
-	if r.Tenants, r.Pseudonyms, err = newTenants(c); err != nil {
+	if r.Tenants, r.Pseudonyms, err = newTenants(c, c.keysDir()); err != nil {
 		return nil, err
 	}
 	return r, nil
@@ -176,9 +176,9 @@ func newReporter(c *Config, temp string) (*reporter.Reporter, error) {
 
 // newTenants are the tenants of a configuration as the reporter knows them, and the key of viewers'
 // pseudonyms, where there is one or any tenant's viewers are masked.
-func newTenants(c *Config) ([]reporter.Tenant, *crypto.Pseudonyms, error) {
+func newTenants(c *Config, keysDir string) ([]reporter.Tenant, *crypto.Pseudonyms, error) {
 	masks := slices.ContainsFunc(c.Tenants, func(t TenantSettings) bool { return c.RulesOf(&t).Privacy.Any() })
-	pseudonyms, err := crypto.OpenPseudonyms(c.keysDir(), masks)
+	pseudonyms, err := crypto.OpenPseudonyms(keysDir, masks)
 	if err != nil {
 		return nil, nil, err
 	}
