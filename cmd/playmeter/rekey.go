@@ -18,7 +18,8 @@ for a tenant whose key has changed, and for one who was granted reports later.
 A month that is not final needs none of this: its next run seals for the
 recipients of then. Of a final month the reports are made again from what their
 runs pinned, and published as a new run only when they are the same to the
-byte; manifests then name the same plaintext digest, and which run they repeat.
+byte; manifests then name the same plaintext digest, and which run they repeat. A
+report that nobody was granted then is made beside them.
 Of a restated month the newest restatement is sealed anew, too, under the next
 number. The usage.diff of a restatement is not.
 

@@ -217,7 +217,7 @@ func waitingSection(s *reporter.Status) section {
 		switch {
 		case w == nil:
 		case w.TooLate:
-			out.add("changed since it was final: %s %s: too late for a restatement, since %s (reports.restate.until)", m.Tenant, m.Period, w.Until.Format(time.RFC3339))
+			out.add("changed since it was final: %s %s: too late for a restatement, since %s (%s)", m.Tenant, m.Period, w.Until.Format(time.RFC3339), w.By)
 		case !w.After.IsZero():
 			out.add("waits for a restatement: %s %s: not before %s (reports.restate.every)", m.Tenant, m.Period, w.After.Format(time.RFC3339))
 		default:

@@ -56,7 +56,7 @@ func TestWaitingMonths(t *testing.T) {
 		"": nil,
 		"waits for a restatement: a 2026-09: the next run of the month":                  {Until: at},
 		"waits for a restatement: a 2026-09: not before 2026-11-02T06:00:00Z":            {After: at},
-		"changed since it was final: a 2026-09: too late for a restatement, since 2026-": {Until: at, TooLate: true},
+		"changed since it was final: a 2026-09: too late for a restatement, since 2026-": {Until: at, TooLate: true, By: "reports.restate.until"},
 	} {
 		got := told(&reporter.Status{Months: []reporter.MonthStatus{{Tenant: "a", Period: p, Waiting: w}}})
 		if !strings.Contains(got, want) || want == "" && got != "" {
