@@ -177,9 +177,9 @@ func TestFlagsWinOverEnvironmentOverFile(t *testing.T) {
 		"PLAYMETER_OBJECT_STORE_ENDPOINT=https://s3.example.com", "PLAYMETER_OBJECT_STORE_ACCESS_KEY=k", "PLAYMETER_OBJECT_STORE_SECRET_KEY=s",
 		"PLAYMETER_OBJECT_STORE_REGION=eu", "PLAYMETER_REPORTS_SCHEDULE=", "PLAYMETER_BUCKETS_USAGE=in-1"}
 	c := mustLoad(t, text, env, map[string]string{"data_dir": "flag"})
-	got := fmt.Sprint(c.DataDir, c.Listen, c.Reports.Schedule, c.Reports.Grace, c.Reports.Tiers.Md.Long, c.Reports.SessionIdle.WithID, c.Reports.CSVGuard,
+	got := fmt.Sprint(c.DataDir, c.Listen.HTTP, c.Listen.S3, c.Reports.Schedule, c.Reports.Grace, c.Reports.Tiers.Md.Long, c.Reports.SessionIdle.WithID, c.Reports.CSVGuard,
 		c.Reports.Keep, c.GeoIP, c.ObjectStore.Endpoint, c.ObjectStore.AccessKey.Reveal(), c.ObjectStore.SecretKey.Reveal(), c.ObjectStore.Region, c.Buckets.Usage)
-	want := "flag{b:1 a:2}@hourly1h0m0s19202h0m0sfalse{3 35}geo/city.mmdbhttps://s3.example.comkseuin-1"
+	want := "flagb:1a:2@hourly1h0m0s19202h0m0sfalse{3 35}geo/city.mmdbhttps://s3.example.comkseuin-1"
 	if strings.ReplaceAll(got, " ", "") != strings.ReplaceAll(want, " ", "") {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

@@ -67,7 +67,7 @@ func (d *daemon) startHTTP(l *door, m *web.Metrics) {
 		Tokens: l.tokens, Proxies: d.config.Listen.Proxies, Reports: d.reporter, Audit: d.audit, Log: d.reporter.Log}
 	d.http = page.Server(l.tls)
 	go func() {
-		if err := web.Serve(d.http, l.Listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := page.Serve(d.http, l.Listener); !errors.Is(err, http.ErrServerClosed) {
 			d.failed <- fmt.Errorf("serve %s: %w", d.address, err)
 		}
 	}()
