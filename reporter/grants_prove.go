@@ -255,5 +255,5 @@ func (s *GrantsState) Summary() string {
 	case len(s.Readers) == 0:
 		return "no reader is granted anything"
 	}
-	return fmt.Sprintf("%d readers, %d things tried, all as granted; %d readers not tried", len(s.Readers), len(s.Checks), len(s.Unproved))
+	return fmt.Sprintf("readers: %d; things tried: %d, all as granted; not proved: %d", len(s.Readers), len(s.Checks), len(s.Unproved))
 }
