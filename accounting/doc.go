@@ -13,6 +13,8 @@
 //     writes them as one object.
 //   - [Sums] folds the rows of a period into figures per object, [Joiner] joins
 //     fragments into sessions, and both make a statement.
+//   - A [Finisher] looks up what a session shows besides, and a [Masker] leaves out of viewers'
+//     data what the rules say (finish.go, privacy.go).
 //
 // All sums are integers: bytes, requests, microseconds.
 package accounting

@@ -12,6 +12,7 @@
 //     signature.go, signer.go, allowed.go, keyring.go
 //   - [Readers] are the accounts of the embedded object store, [TokenStore] keeps the access
 //     tokens of pages and API. readers.go, tokens.go and its neighbours, token.go, keyfiles.go
+//   - [Pseudonyms] is the key that viewers' pseudonyms are made with. pseudonyms.go
 //   - [Secret] is text that never prints itself. secret.go
 //   - [Spool] is a temporary file that nobody but this process can read: what is
 //     too large for memory goes there before it is sealed. spool.go

@@ -21,6 +21,10 @@
 //   - history.go decides which old runs keep their reports and removes what crashed runs left; compact.go merges
 //     packs and sweeps those that nothing needs.
 //
+// Who gets what: tenants.go (who they are now, and which keys have expired), grants.go and grants_prove.go (readers
+// at the object store), published.go (what is there to be handed out), rekey.go (final months for other keys). What
+// of viewers is left out, and when what is kept of them goes: privacy.go, forget.go.
+//
 // A month that is final stays: what changes afterwards is a restatement (restate.go; restatable.go finds
 // which months are due). To prove a number: verify.go checks signatures, chain and digests,
 // verify_recompute.go counts a run again, past.go opens one again for diff.go and explain.go.
