@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -36,6 +37,9 @@ type TokenStore struct {
 	// slots bound how many hashes are computed at once, because each takes 19 MiB.
 	slots chan struct{}
 	used  *tokenUses
+	// some tells that this process has seen a token. It never forgets that: who can remove the file must not
+	// open the pages by it.
+	some atomic.Bool
 }
 
 // The bounds of tokens.
@@ -106,6 +110,15 @@ func (s *TokenStore) setCost(c argonCost) {
 	s.none = tokenHash{cost: c, salt: make([]byte, argonSaltLen), hash: make([]byte, argonHashLen)}
 }
 
+// load is the list as it is now.
+func (s *TokenStore) load() (*tokenList, error) {
+	list, err := s.file.load()
+	if err == nil && len(list.Tokens) > 0 {
+		s.some.Store(true)
+	}
+	return list, err
+}
+
 // Add makes a token of t's name, role, tenant, reports and expiry. Its text is told this one
 // time. Errors list every problem.
 func (s *TokenStore) Add(t Token, now time.Time) (Secret, Token, error) {
@@ -174,7 +187,7 @@ func (s *TokenStore) Revoke(id string, now time.Time) error {
 
 // List are all tokens, revoked and expired ones included, as they were added.
 func (s *TokenStore) List() ([]Token, error) {
-	list, err := s.file.load()
+	list, err := s.load()
 	if err != nil {
 		return nil, fmt.Errorf("list tokens: %w", err)
 	}
@@ -188,13 +201,13 @@ func (s *TokenStore) List() ([]Token, error) {
 }
 
 // Any tells whether a token was ever made. It stays true when the last one is revoked or has
-// expired: that must close the pages, not open them.
+// expired: that must close the pages, not open them. It also stays true when the file is removed after this
+// process has seen a token in it; then Check fails with ErrTokenUnknown. The next process begins anew.
 func (s *TokenStore) Any() (bool, error) {
-	list, err := s.file.load()
-	if err != nil {
+	if _, err := s.load(); err != nil {
 		return false, fmt.Errorf("look for tokens: %w", err)
 	}
-	return len(list.Tokens) > 0, nil
+	return s.some.Load(), nil
 }
 
 // Check is the token that a text is, if it is in force.
@@ -243,7 +256,7 @@ func (s *TokenStore) verify(ctx context.Context, text, id, secret string) (*stor
 	if found, err := s.remembered(id, sum); found != nil || err != nil { // somebody was faster
 		return found, err
 	}
-	list, err := s.file.load()
+	list, err := s.load()
 	if err != nil {
 		return nil, fmt.Errorf("check a token: %w", err)
 	}
@@ -257,7 +270,7 @@ func (s *TokenStore) verify(ctx context.Context, text, id, secret string) (*stor
 	}
 	list.remember(id, sum)
 	// It took a while: what counts is what the file says now.
-	now, err := s.file.load()
+	now, err := s.load()
 	if err != nil {
 		return nil, fmt.Errorf("check a token: %w", err)
 	}
@@ -269,7 +282,7 @@ func (s *TokenStore) verify(ctx context.Context, text, id, secret string) (*stor
 
 // remembered is the record of a token that was seen to be right; nil where it was not.
 func (s *TokenStore) remembered(id string, sum []byte) (*storedToken, error) {
-	list, err := s.file.load()
+	list, err := s.load()
 	if err != nil {
 		return nil, fmt.Errorf("check a token: %w", err)
 	}
@@ -305,7 +318,7 @@ func (s *TokenStore) change(change func(*tokenList) error) error {
 		return err
 	}
 	defer unlock()
-	was, err := s.file.load()
+	was, err := s.load()
 	if err != nil {
 		return err
 	}

@@ -200,6 +200,43 @@ func TestAnotherProcessRevokesATokenAtOnce(t *testing.T) {
 	}
 }
 
+func TestAFileThatIsRemovedOpensNothing(t *testing.T) {
+	for name, see := range map[string]func(s *TokenStore, text Secret) error{
+		"it was asked whether there is a token": func(s *TokenStore, _ Secret) error { _, err := s.Any(); return err },
+		"it has checked one": func(s *TokenStore, text Secret) error {
+			_, err := s.Check(t.Context(), text.Reveal(), signTime)
+			return err
+		},
+		"it has listed them": func(s *TokenStore, _ Secret) error { _, err := s.List(); return err },
+	} {
+		t.Run(name, func(t *testing.T) {
+			command, dir := tokensIn(t)
+			daemon := newTokens(t, dir)
+			if any, err := daemon.Any(); any || err != nil {
+				t.Errorf("before the first: %v, %v", any, err)
+			}
+			text, _ := addToken(t, command, RoleAdmin.named("anna"))
+			if err := see(daemon, text); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Remove(filepath.Join(dir, "tokens")); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				if any, err := daemon.Any(); !any || err != nil {
+					t.Errorf("after the file was removed: %v, %v", any, err)
+				}
+				wantCheck(t, daemon, text, signTime, ErrTokenUnknown)
+			}
+			if any, err := newTokens(t, dir).Any(); any || err != nil {
+				t.Errorf("the next process: %v, %v", any, err)
+			}
+			again, _ := addToken(t, command, RoleAdmin.named("anna"))
+			wantCheck(t, daemon, again, signTime, nil)
+		})
+	}
+}
+
 // At most two hashes are computed at a time, for ids that are known and others alike; what is
 // remembered needs none, and nobody waits longer than he likes.
 func TestHashesWaitForEachOther(t *testing.T) {

@@ -143,17 +143,20 @@ type PublishedSet struct {
 	folder string // of the manifest
 }
 
-// PublishedSet reads the manifest of a run. Errors: ErrNotPublished, also for a run that was
+// PublishedSet reads the manifest of a run, and holds it against the digest in the run's commit: who can
+// write to the Reporting bucket cannot make one up. Errors: ErrNotPublished, also for a run that was
 // never committed.
 func (r *Reporter) PublishedSet(ctx context.Context, tenant schemas.Tenant, p schemas.Period, w Which) (*PublishedSet, error) {
 	s := &PublishedSet{Tenant: tenant, Period: p, folder: schemas.ReportFolder(tenant, p)}
 	what := fmt.Sprintf("reports of tenant %s for %s", tenant, p)
+	var ref *schemas.RunRef
+	var err error
 	switch {
 	case w.Run != "":
 		what = fmt.Sprintf("run %s of tenant %s for %s", w.Run, tenant, p)
-		if known, err := r.isCommitted(ctx, RunID{tenant, p, w.Run}); err != nil {
+		if ref, err = r.committed(ctx, RunID{tenant, p, w.Run}); err != nil {
 			return nil, err
-		} else if !known {
+		} else if ref == nil {
 			return nil, fmt.Errorf("%s: %w", what, ErrNotPublished)
 		}
 		s.folder += schemas.RunFolder(w.Run)
@@ -161,7 +164,6 @@ func (r *Reporter) PublishedSet(ctx context.Context, tenant schemas.Tenant, p sc
 		what = fmt.Sprintf("restatement %d of tenant %s for %s", w.Restatement, tenant, p)
 		s.folder += schemas.RestatementFolder(w.Restatement)
 	}
-	var err error
 	s.Raw, s.Info, err = r.Buckets.Reporting.Get(ctx, s.folder+schemas.ManifestFile, "", maxSmall)
 	if errors.Is(err, bucket.ErrNotExist) {
 		return nil, fmt.Errorf("%s: %w", what, ErrNotPublished)
@@ -174,27 +176,76 @@ func (r *Reporter) PublishedSet(ctx context.Context, tenant schemas.Tenant, p sc
 	if m := s.Manifest; !IsRunName(m.Run) || m.Tenant != tenant || m.Period != p || w.Run != "" && m.Run != w.Run || m.Restatement != w.Restatement && w.Run == "" {
 		return nil, fmt.Errorf("read %s: it is the manifest of run %q of tenant %q for %s: restore it (\"playmeter verify\" says more)", s.Info.Key, m.Run, m.Tenant, m.Period)
 	}
+	if ref == nil {
+		if ref, err = r.committed(ctx, RunID{tenant, p, s.Manifest.Run}); err != nil {
+			return nil, err
+		}
+	}
+	if err := r.checkDigest(ctx, s, ref); err != nil {
+		return nil, err
+	}
 	return s, nil
 }
 
-// isCommitted tells whether a run of that name was committed: its claim says after which commit it
-// would come, and that one's successor whether it did.
-func (r *Reporter) isCommitted(ctx context.Context, id RunID) (bool, error) {
-	if !IsRunName(id.Run) {
-		return false, nil
+// checkDigest compares a manifest with the one that a commit names; a nil ref is of no commit. The one at the
+// stable name may differ from it by restated_by.
+func (r *Reporter) checkDigest(ctx context.Context, s *PublishedSet, ref *schemas.RunRef) error {
+	same := ref != nil && digestOfBytes(s.Raw) == ref.Manifest
+	if ref != nil && !same && s.Manifest.RestatedBy != nil && s.folder == schemas.ReportFolder(s.Tenant, s.Period) {
+		run, _, err := r.Buckets.Reporting.Get(ctx, s.folder+schemas.RunFolder(ref.Run)+schemas.ManifestFile, "", maxSmall)
+		if err != nil && !errors.Is(err, bucket.ErrNotExist) {
+			return err
+		}
+		if err == nil && digestOfBytes(run) == ref.Manifest {
+			if same, err = sameButRestated(s.Raw, run); err != nil {
+				return fmt.Errorf("read %s: %w", s.Info.Key, err)
+			}
+		}
 	}
+	if !same {
+		return fmt.Errorf("read %s: it is not the manifest that the commit of run %s names: restore it (\"playmeter verify\" says more)", s.Info.Key, s.Manifest.Run)
+	}
+	return nil
+}
+
+// committed is a run as its commit has it; nil: it was not committed. Its claim says after which commit it
+// would come, and that one's successor whether it did; where the claim is lost, the newest commit is asked.
+func (r *Reporter) committed(ctx context.Context, id RunID) (*schemas.RunRef, error) {
+	if !IsRunName(id.Run) {
+		return nil, nil
+	}
+	c, err := r.claimed(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if c != nil && c.Run.Run == id.Run {
+		return &c.Run, nil
+	}
+	if c, err = r.head(ctx, id.Tenant, id.Period); err != nil || c == nil {
+		return nil, err
+	}
+	for _, ref := range []*schemas.RunRef{&c.Run, &c.Current, c.Restated} {
+		if ref != nil && ref.Run == id.Run {
+			return ref, nil
+		}
+	}
+	return nil, nil
+}
+
+// claimed is the commit that took the place which a run has claimed, perhaps for another; nil: there is none.
+func (r *Reporter) claimed(ctx context.Context, id RunID) (*schemas.Commit, error) {
 	var claim claimBody
 	err := r.readJSON(ctx, r.Buckets.Metering, schemas.ClaimName(id.Tenant, id.Period, id.Run), &claim)
 	if errors.Is(err, bucket.ErrNotExist) {
-		return false, nil
+		return nil, nil
 	} else if err != nil {
-		return false, err
+		return nil, err
 	}
 	c, err := r.readCommit(ctx, schemas.CommitName(id.Tenant, id.Period, claim.Parent+1))
 	if errors.Is(err, bucket.ErrNotExist) {
-		return false, nil
+		return nil, nil
 	}
-	return err == nil && c.Run.Run == id.Run, err
+	return c, err
 }
 
 // PublishedFor reads the manifest of the run that has a report: as PublishedSet, only that a diff of
@@ -221,7 +272,11 @@ func (s *PublishedSet) Report(report schemas.Report) (string, *schemas.ManifestR
 	if err != nil {
 		return "", nil, err
 	}
-	if _, err := schemas.CompressionOf(key); err != nil {
+	compression, err := schemas.CompressionOf(key)
+	if err == nil && path.Base(key) != schemas.ReportFile(report, compression) {
+		err = fmt.Errorf("it names %q as the %s report: restore it (\"playmeter verify\" says more)", objects[i].Object, report)
+	}
+	if err != nil {
 		return "", nil, fmt.Errorf("read %s: %w", s.Info.Key, err)
 	}
 	if !digestPattern.MatchString(objects[i].Sealed.SHA256) {

@@ -169,47 +169,134 @@ func TestARunThatWasNotCommittedIsNotPublished(t *testing.T) {
 	}
 }
 
-// TestAManifestThatWasTamperedWithLeadsNowhere: who can write to the Reporting bucket must not be able to
-// have another tenant's files handed out.
-func TestAManifestThatWasTamperedWithLeadsNowhere(t *testing.T) {
+// TestAPublishedManifestThatNamesAnotherFileLeadsNowhere: neither to another tenant's files nor to another report, which
+// a token may not be for.
+func TestAPublishedManifestThatNamesAnotherFileLeadsNowhere(t *testing.T) {
 	s, _, _, _, current := restatedSite(t)
-	november := october.Next()
-	name := schemas.ReportFolder("acme", november) + schemas.ManifestFile
-	body, _, err := s.Buckets.Reporting.Get(t.Context(), name, "", maxSmall)
+	set, err := s.PublishedSet(t.Context(), "acme", october.Next(), Which{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	object := "runs/" + current + "/usage.csv.gz.age"
+	at := slices.IndexFunc(set.Manifest.Reports, func(m schemas.ManifestReport) bool { return m.Report == schemas.ReportUsage })
 	for _, instead := range []string{
 		"../../other/2026-11/usage.csv.gz.age", "runs/" + current + "/../../usage.csv.gz.age", "runs/../usage.csv.gz.age", "/runs/" + current + "/usage.csv.gz.age",
 		"runs/" + current + "/", "runs/" + current + "/a/usage.csv.gz.age", "usage.csv.gz.age", "", "runs/" + current + "/..", "runs/" + current + "/manifest.json",
-		"runs/" + current + `/x\"; filename=\"y.csv.gz.age`, "runs/" + current + `/x\r\nX-Evil: y.csv.gz.age`, "runs/" + current + `/.csv.gz.age`,
+		"runs/" + current + `/x"; filename="y.csv.gz.age`, "runs/" + current + "/x\r\nX-Evil: y.csv.gz.age", "runs/" + current + "/.csv.gz.age",
+		"runs/" + current + "/sessions.csv.gz.age", "runs/" + current + "/usage.diff.csv.gz.age", "runs/" + current + "/usage.csv.gz.age.age", "runs/" + current + "/usage.csv.gz.csv.age",
 	} {
-		changed := bytes.Replace(body, []byte(`"`+object+`"`), []byte(`"`+instead+`"`), 1)
-		if bytes.Equal(changed, body) {
-			t.Fatal("nothing was changed")
-		}
-		if _, err := s.Buckets.Reporting.PutBytes(t.Context(), name, changed); err != nil {
-			t.Fatal(err)
-		}
-		set, err := s.PublishedSet(t.Context(), "acme", november, Which{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if key, _, err := set.Report(schemas.ReportUsage); err == nil {
-			t.Errorf("%q leads to %s", instead, key)
+		set.Manifest.Reports[at].Object = instead
+		if key, _, err := set.Report(schemas.ReportUsage); err == nil || errors.Is(err, ErrNotPublished) {
+			t.Errorf("%q leads to %s, %v", instead, key, err)
 		}
 	}
-	for from, to := range map[string]string{`"tenant": "acme"`: `"tenant": "other"`, `"period": "2026-11"`: `"period": "2026-10"`, `"run": "` + current + `"`: `"run": "../../other"`, `"restatement": 0`: `"restatement": 1`} {
-		changed := bytes.Replace(body, []byte(from), []byte(to), 1)
-		if bytes.Equal(changed, body) {
-			t.Fatalf("%s is not there", from)
+	for _, right := range []string{"usage.csv.gz.age", "usage.csv.zst.age", "usage.csv.age"} {
+		set.Manifest.Reports[at].Object = "runs/" + current + "/" + right
+		if key, _, err := set.Report(schemas.ReportUsage); err != nil || !strings.HasSuffix(key, right) {
+			t.Errorf("%q leads to %s, %v", right, key, err)
 		}
-		if _, err := s.Buckets.Reporting.PutBytes(t.Context(), name, changed); err != nil {
-			t.Fatal(err)
+	}
+}
+
+// TestAPublishedManifestThatNoCommitNamesIsNotTaken: who can write to the Reporting bucket, and not to the metering
+// bucket, can neither make one up nor change one.
+func TestAPublishedManifestThatNoCommitNamesIsNotTaken(t *testing.T) {
+	s, final, restatement, _, current := restatedSite(t)
+	november := october.Next()
+	stable := schemas.ReportFolder("acme", november) + schemas.ManifestFile
+	restated := schemas.ReportFolder("acme", october) + schemas.ManifestFile
+	number := schemas.ReportFolder("acme", october) + schemas.RestatementFolder(1) + schemas.ManifestFile
+	run := schemas.ReportFolder("acme", october) + schemas.RunFolder(restatement) + schemas.ManifestFile
+	tests := []struct {
+		name, key, from, to string
+		period              schemas.Period
+		which               Which
+	}{
+		{"another tenant", stable, `"tenant": "acme"`, `"tenant": "other"`, november, Which{}},
+		{"another month", stable, `"period": "2026-11"`, `"period": "2026-10"`, november, Which{}},
+		{"a name that is no run", stable, `"run": "` + current + `"`, `"run": "../../other"`, november, Which{}},
+		{"a run that never was", stable, `"run": "` + current + `"`, `"run": "2026-11-09T00-00-00Z"`, november, Which{}},
+		{"a restatement that it is not", stable, `"restatement": 0`, `"restatement": 1`, november, Which{}},
+		{"sessions in place of usage", stable, "/usage.csv.gz.age", "/sessions.csv.gz.age", november, Which{}},
+		{"the digest of another object", stable, `"sha256": "`, `"sha256": "0`, november, Which{}},
+		{"a space at its end", stable, "\n}\n", "\n} \n", november, Which{}},
+		{"it says that it was restated", stable, "\n}\n", ",\n  \"restated_by\": {\"restatement\": 1}, \"state\": \"final\"\n}\n", november, Which{}},
+		{"a restated one with another object", restated, "/usage.csv.gz.age", "/sessions.csv.gz.age", october, Which{}},
+		{"a restated one that is another run's", restated, `"run": "` + final + `"`, `"run": "` + restatement + `"`, october, Which{}},
+		{"a restated one by another name of a field", restated, "\n}\n", ",\n  \"Reports\": []\n}\n", october, Which{}},
+		{"a restatement", number, "/usage.csv.gz.age", "/sessions.csv.gz.age", october, Which{Restatement: 1}},
+		{"a run", run, "/usage.csv.gz.age", "/sessions.csv.gz.age", october, Which{Run: restatement}},
+		{"a restatement cannot say that it was restated", number, "\n}\n", ",\n  \"restated_by\": {\"restatement\": 2}\n}\n", october, Which{Restatement: 1}},
+	}
+	right, _, err := s.Buckets.Reporting.Get(t.Context(), run, "", maxSmall)
+	if err != nil {
+		t.Fatal(err)
+	}
+	elsewhere := schemas.ReportFolder("acme", october) + schemas.RestatementFolder(1) + schemas.RunFolder(restatement) + schemas.ManifestFile
+	if _, err := s.Buckets.Reporting.PutBytes(t.Context(), elsewhere, right); err != nil { // there it proves nothing
+		t.Fatal(err)
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			body, _, err := s.Buckets.Reporting.Get(t.Context(), tt.key, "", maxSmall)
+			if err != nil {
+				t.Fatal(err)
+			}
+			changed := bytes.Replace(body, []byte(tt.from), []byte(tt.to), 1)
+			if bytes.Equal(changed, body) {
+				t.Fatal("nothing was changed")
+			}
+			for _, b := range [][]byte{changed, body} {
+				if _, err := s.Buckets.Reporting.PutBytes(t.Context(), tt.key, b); err != nil {
+					t.Fatal(err)
+				}
+				set, err := s.PublishedSet(t.Context(), "acme", tt.period, tt.which)
+				if good := bytes.Equal(b, body); (err == nil) != good || errors.Is(err, ErrNotPublished) {
+					t.Errorf("good: %v, %+v, %v", good, set, err)
+				}
+			}
+		})
+	}
+}
+
+// TestPublishedSetsWhoseClaimIsLost: the newest commit names them, too. So does a stable manifest that is one
+// run behind, because the run after it has not published yet.
+func TestPublishedSetsWhoseClaimIsLost(t *testing.T) {
+	s, final, restatement, old, current := restatedSite(t)
+	november := october.Next()
+	stable := schemas.ReportFolder("acme", november)
+	behind, _, err := s.Buckets.Reporting.Get(t.Context(), stable+schemas.RunFolder(old)+schemas.ManifestFile, "", maxSmall)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now, _, err := s.Buckets.Reporting.Get(t.Context(), stable+schemas.ManifestFile, "", maxSmall)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wants := func(p schemas.Period, w Which, run string) {
+		t.Helper()
+		if set, err := s.PublishedSet(t.Context(), "acme", p, w); err != nil || set.Manifest.Run != run {
+			t.Errorf("%+v: %v; want run %s", w, err, run)
 		}
-		if set, err := s.PublishedSet(t.Context(), "acme", november, Which{}); err == nil {
-			t.Errorf("a manifest with %s: %+v", to, set)
+	}
+	if _, err := s.Buckets.Reporting.PutBytes(t.Context(), stable+schemas.ManifestFile, behind); err != nil {
+		t.Fatal(err)
+	}
+	wants(november, Which{}, old)
+	if _, err := s.Buckets.Reporting.PutBytes(t.Context(), stable+schemas.ManifestFile, now); err != nil {
+		t.Fatal(err)
+	}
+	for p, runs := range map[schemas.Period][]string{october: {final, restatement}, november: {old, current}} {
+		for _, run := range runs {
+			if err := s.Buckets.Metering.Delete(t.Context(), schemas.ClaimName("acme", p, run)); err != nil {
+				t.Fatal(err)
+			}
 		}
+	}
+	wants(november, Which{}, current)
+	wants(november, Which{Run: current}, current)
+	wants(october, Which{}, final)
+	wants(october, Which{Restatement: 1}, restatement)
+	if set, err := s.PublishedSet(t.Context(), "acme", november, Which{Run: old}); !errors.Is(err, ErrNotPublished) {
+		t.Errorf("an older run: %+v, %v", set, err)
 	}
 }

@@ -10,10 +10,10 @@
 //
 // # How one request goes
 //
-// serve.go takes it: a place among those served at once, the route, who asks
+// entrance.go accepts its connection. serve.go takes it: the route, who asks
 // (signin.go; loopback.go where there are no tokens yet), whether too often
-// (limits.go), whether the role and the grants allow it. Then the route's handler
-// answers or returns an error, which problem.go writes down. What a handler fetches
+// (limits.go), whether the role and the grants allow it, a place among those served at once.
+// Then the route's handler answers or returns an error, which problem.go writes down. What a handler fetches
 // for somebody is on record (audit.go) before its first byte leaves.
 //
 // # What is not there

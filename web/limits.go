@@ -2,6 +2,7 @@ package web
 
 import (
 	"math"
+	"net/http"
 	"net/netip"
 	"sync"
 	"time"
@@ -23,10 +24,16 @@ const (
 	// tokenBurst and tokenRate (a second) bound the requests with one token.
 	tokenBurst = 300
 	tokenRate  = 50
-	// requestsAtOnce are served, streamsAtOnce of them may be reports on their way, streamsOfToken of one token.
-	requestsAtOnce = 256
-	streamsAtOnce  = 128
-	streamsOfToken = 16
+	// requestsAtOnce of those who signed in are served, requestsOfToken of one token; streamsAtOnce of them may be
+	// reports on their way, streamsOfToken of one token.
+	requestsAtOnce  = 256
+	requestsOfToken = 64
+	streamsAtOnce   = 128
+	streamsOfToken  = 16
+	// strangersAtOnce are served of those who did not sign in, strangersOfClient of one client. What costs
+	// hardly anything needs no place: see route.free.
+	strangersAtOnce   = 64
+	strangersOfClient = 8
 	// clientsKnown, tokensKnown and provenKnown bound the tables of those who asked lately.
 	clientsKnown = 10_000
 	tokensKnown  = 10_000
@@ -39,11 +46,12 @@ type limits struct {
 	clients  *recent[netip.Prefix, *client]
 	tokens   *recent[string, *rate.Limiter]
 	proven   *recent[fingerprint, struct{}]
-	streams  map[string]int // by token
-	all      int            // of them
 	unproven *rate.Limiter
 	checks   chan struct{} // a place for each token that is looked at
-	places   chan struct{} // one for each request
+
+	places    *shares[string] // of requests, by token
+	streams   *shares[string] // of reports on their way, by token
+	strangers *shares[netip.Prefix]
 }
 
 // client is where attempts to sign in come from.
@@ -58,9 +66,11 @@ type fingerprint [32]byte
 func newLimits() *limits {
 	return &limits{
 		clients: newRecent[netip.Prefix, *client](clientsKnown), tokens: newRecent[string, *rate.Limiter](tokensKnown),
-		proven: newRecent[fingerprint, struct{}](provenKnown), streams: make(map[string]int),
+		proven:   newRecent[fingerprint, struct{}](provenKnown),
 		unproven: rate.NewLimiter(unprovenRate, unprovenBurst),
-		checks:   make(chan struct{}, checksAtOnce), places: make(chan struct{}, requestsAtOnce),
+		checks:   make(chan struct{}, checksAtOnce),
+		places:   newShares[string](requestsAtOnce, requestsOfToken), streams: newShares[string](streamsAtOnce, streamsOfToken),
+		strangers: newShares[netip.Prefix](strangersAtOnce, strangersOfClient),
 	}
 }
 
@@ -111,25 +121,24 @@ func (l *limits) disprove(f fingerprint) {
 	l.proven.remove(f)
 }
 
-// openStream takes a place for a report on its way to the holder of a token; done gives it back.
-// ofToken tells, where there is none, whether the token's own bound was met.
-func (l *limits) openStream(token string) (done func(), ofToken bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	switch {
-	case l.streams[token] >= streamsOfToken:
-		return nil, true
-	case l.all >= streamsAtOnce:
-		return nil, false
+// place takes a place for a request that was let in; done gives it back.
+func (l *limits) place(q *request) (done func(), err error) {
+	if q.route.free {
+		return func() {}, nil
 	}
-	l.streams[token]++
-	l.all++
-	return func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.all--
-		if l.streams[token]--; l.streams[token] == 0 {
-			delete(l.streams, token)
-		}
-	}, false
+	var own bool
+	if q.caller.known() {
+		done, own = l.places.take(q.caller.token.ID)
+	} else {
+		done, own = l.strangers.take(neighbourhood(q.caller.address))
+	}
+	switch {
+	case done != nil:
+		return done, nil
+	case !own:
+		return nil, unavailable(nil, "Too many requests are served at present: ask again.")
+	case q.caller.known():
+		return nil, retryAfter(newProblem(http.StatusTooManyRequests, "At most %d requests are served at once with one token.", requestsOfToken), time.Second)
+	}
+	return nil, retryAfter(newProblem(http.StatusTooManyRequests, "At most %d requests are served at once from your address without a token.", strangersOfClient), time.Second)
 }

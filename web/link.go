@@ -32,7 +32,7 @@ func (v *service) link(report schemas.Report) func(http.ResponseWriter, *request
 			return err
 		}
 		if v.Reports.Store.OnlyHere() && !q.caller.address.IsLoopback() {
-			return newProblem(http.StatusConflict, "The object store answers on its own machine only, so a link would lead nowhere. Fetch the report itself: leave out /link.")
+			return newProblem(http.StatusConflict, "The object store is known to answer on its own machine only, so a link would lead nowhere. Fetch the report itself: leave out /link. Where others do reach the store, whoever runs the daemon can say so with object_store.public_endpoint.")
 		}
 		url, until, err := v.Reports.Buckets.Reporting.Link(q.Context(), key, expires)
 		if err != nil {

@@ -27,6 +27,7 @@ type Metrics struct {
 
 	requests     *prometheus.CounterVec
 	failures     *prometheus.CounterVec
+	refused      prometheus.Counter
 	auditDropped prometheus.Counter
 	auditFailed  prometheus.Counter
 }
@@ -47,13 +48,14 @@ func NewMetrics(version string) *Metrics {
 
 		requests:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "playmeter_http_requests_total", Help: "Requests answered, by route and class of status: 2xx, 3xx, 4xx, 5xx."}, []string{"route", "status"}),
 		failures:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "playmeter_sign_in_failures_total", Help: "Requests whose token was missing, malformed, unknown, expired or revoked, or not looked at because too many had failed (limited)."}, []string{"reason"}),
+		refused:      prometheus.NewCounter(prometheus.CounterOpts{Name: "playmeter_connections_refused_total", Help: "Connections closed at once, because their client had as many as one may have."}),
 		auditDropped: prometheus.NewCounter(prometheus.CounterOpts{Name: "playmeter_audit_lines_dropped_total", Help: "Lines of who was refused what, or how much was sent, that are lost."}),
 		auditFailed:  prometheus.NewCounter(prometheus.CounterOpts{Name: "playmeter_audit_writes_failed_total", Help: "Objects of the log of who fetched what that the store did not take; what waited for them was not handed out."}),
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "playmeter_build_info", Help: "Always 1.", ConstLabels: prometheus.Labels{"version": version}})
 	build.Set(1)
 	m.registry.MustRegister(m.runs, m.success, m.tallied, m.files, m.aside, m.rejected, m.missing, m.copies, m.restated, build,
-		m.requests, m.failures, m.auditDropped, m.auditFailed,
+		m.requests, m.failures, m.refused, m.auditDropped, m.auditFailed,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, result := range []string{"done", "failed"} {
 		m.runs.WithLabelValues(result)
@@ -73,6 +75,8 @@ func (m *Metrics) answered(route string, status int) {
 }
 
 func (m *Metrics) failedSignIn(reason string) { m.failures.WithLabelValues(reason).Inc() }
+
+func (m *Metrics) refusedConnection() { m.refused.Inc() }
 
 // Observe takes in what came of a scheduled run, at now; a nil result means that
 // nothing could be done.

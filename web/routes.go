@@ -25,6 +25,9 @@ type route struct {
 	grant schemas.Report
 	// query are the parameters that are taken; others are refused. nil: whatever is given is ignored.
 	query []string
+	// free routes need no place: they do hardly anything, and what they answer is so short that net/http sends it
+	// once they have returned, so that nobody who does not read holds anything up.
+	free  bool
 	serve func(http.ResponseWriter, *request) error
 }
 
@@ -40,8 +43,8 @@ func (v *service) routes() []route {
 	link := append([]string{"expires"}, which...)
 	return []route{
 		{path: "/{$}", who: admins, serve: v.home},
-		{path: "/healthz", who: everybody, serve: v.health},
-		{path: "/readyz", who: anybody, serve: v.ready},
+		{path: "/healthz", who: everybody, free: true, serve: v.health},
+		{path: "/readyz", who: anybody, free: true, serve: v.ready},
 		{path: "/metrics", who: admins, serve: v.metrics},
 
 		{path: "/api/v1/openapi.json", who: everybody, query: none, serve: v.openapi},
@@ -70,7 +73,7 @@ func (v *service) mux() http.Handler {
 	for _, rt := range v.routes() {
 		mux.Handle(rt.path, v.answer(&rt))
 	}
-	nowhere := v.answer(&route{who: everybody, serve: func(http.ResponseWriter, *request) error { return noSuchPage() }})
+	nowhere := v.answer(&route{who: everybody, free: true, serve: func(http.ResponseWriter, *request) error { return noSuchPage() }})
 	mux.Handle("/", nowhere)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !plainPath(r) {

@@ -61,9 +61,19 @@ func (v *service) sealed(q *request, report schemas.Report) (*reporter.Published
 	}
 	key, entry, err := set.Report(report)
 	if errors.Is(err, reporter.ErrNotPublished) {
-		err = newProblem(http.StatusNotFound, "Run %s has no %s report: nobody was granted it, or it is not of that kind.", set.Manifest.Run, report)
+		err = noReport(set.Manifest, report)
 	}
 	return set, key, entry, which, err
+}
+
+// noReport says why a run has no such report. What a restatement changed is sealed once: not again with those
+// that repeat it for other recipients.
+func noReport(m *schemas.Manifest, report schemas.Report) *problem {
+	if report == schemas.ReportDiff && m.Rekeys != nil && m.Restatement > 1 {
+		return newProblem(http.StatusNotFound, "Restatement %d repeats restatement %d for other recipients. What that changed is sealed there alone, for the recipients of then: ask with ?restatement=%d.",
+			m.Restatement, m.Restatement-1, m.Restatement-1)
+	}
+	return newProblem(http.StatusNotFound, "Run %s has no %s report: nobody was granted it, or it is not of that kind.", m.Run, report)
 }
 
 // stat asks for an object that a manifest names. That of an old run may be gone; that of the current one may
@@ -176,7 +186,7 @@ func (v *service) hand(w http.ResponseWriter, q *request, f *file) error {
 		return g.problem(http.StatusRequestedRangeNotSatisfiable, "Ask for at most %d ranges at once.", maxRanges)
 	}
 	if q.Method == http.MethodGet {
-		done, ofToken := v.limits.openStream(q.caller.token.ID)
+		done, ofToken := v.limits.streams.take(q.caller.token.ID)
 		switch {
 		case done != nil:
 			defer done()

@@ -349,7 +349,7 @@ func TestLinks(t *testing.T) {
 	if want := s.get(w.folder(w.films, november)+"/usage", filmsToken, 200).Body.Bytes(); err != nil || !bytes.Equal(body, want) {
 		t.Errorf("the link gives %d bytes, %v; want %d", len(body), err, len(want))
 	}
-	if s.get(w.folder(w.films, november)+"/usage/link", filmsToken, 409, "Address", "192.0.2.1:1").Body.Len() == 0 {
+	if got := s.get(w.folder(w.films, november)+"/usage/link", filmsToken, 409, "Address", "192.0.2.1:1").Body.String(); !strings.Contains(got, "object_store.public_endpoint") {
 		t.Error("a link to this machine is given to another")
 	}
 	record := s.recorded()
@@ -366,7 +366,7 @@ func TestTooManyStreams(t *testing.T) {
 	path := w.folder(w.films, november) + "/usage"
 	var done []func()
 	for range streamsOfToken {
-		give, _ := v.limits.openStream("id-of-" + filmsToken)
+		give, _ := v.limits.streams.take("id-of-" + filmsToken)
 		done = append(done, give)
 	}
 	if got := s.get(path, filmsToken, 429); got.Header().Get("Retry-After") == "" {
@@ -376,8 +376,8 @@ func TestTooManyStreams(t *testing.T) {
 	done[0]()
 	s.get(path, filmsToken, 200)
 	s.get(path, filmsToken, 200) // it was given back
-	for i := 0; v.limits.all < streamsAtOnce; i++ {
-		give, _ := v.limits.openStream(fmt.Sprint(i))
+	for i := range streamsAtOnce - (streamsOfToken - 1) {
+		give, _ := v.limits.streams.take(fmt.Sprint(i))
 		done = append(done, give)
 	}
 	s.get(path, usageToken, 503)
@@ -385,13 +385,27 @@ func TestTooManyStreams(t *testing.T) {
 		give()
 	}
 	s.get(path, usageToken, 200)
-	if v.limits.all != 0 || len(v.limits.streams) != 0 {
-		t.Errorf("%d streams are left: %v", v.limits.all, v.limits.streams)
+	if all, _ := v.limits.streams.taken(""); all != 0 || len(v.limits.streams.of) != 0 {
+		t.Errorf("%d streams are left: %v", all, v.limits.streams.of)
 	}
-	for range requestsAtOnce {
-		v.limits.places <- struct{}{}
+}
+
+// TestADiffThatIsSealedElsewhere: a restatement that repeats another for other recipients has none.
+func TestADiffThatIsSealedElsewhere(t *testing.T) {
+	rekeyed := &schemas.Previous{Run: "2026-11-05T00-00-00Z"}
+	for _, tt := range []struct {
+		name   string
+		m      schemas.Manifest
+		report schemas.Report
+		want   string
+	}{
+		{"a restatement that repeats the one before", schemas.Manifest{Run: "r", Restatement: 3, Rekeys: rekeyed}, schemas.ReportDiff, "?restatement=2."},
+		{"another report of it that is not granted", schemas.Manifest{Run: "r", Restatement: 3, Rekeys: rekeyed}, schemas.ReportSessions, "Run r has no sessions report"},
+		{"a final run sealed anew", schemas.Manifest{Run: "r", Rekeys: rekeyed}, schemas.ReportDiff, "Run r has no usage.diff report"},
+		{"a run that is no restatement", schemas.Manifest{Run: "r"}, schemas.ReportDiff, "Run r has no usage.diff report"},
+	} {
+		if p := noReport(&tt.m, tt.report); p.Status != http.StatusNotFound || !strings.Contains(p.Detail, tt.want) {
+			t.Errorf("%s: %d %s", tt.name, p.Status, p.Detail)
+		}
 	}
-	s.get("/healthz", "", 503)
-	<-v.limits.places
-	s.get("/healthz", "", 200)
 }

@@ -43,24 +43,31 @@ func (v *service) answer(rt *route) http.Handler {
 		q := &request{Request: r, route: rt}
 		defer func() { v.Metrics.answered(rt.label(), counted.status) }()
 		defer v.catch(counted, q)
-		select {
-		case v.limits.places <- struct{}{}:
-			defer func() { <-v.limits.places }()
-		default:
-			unavailable(nil, "Too many requests are served at present: ask again.").write(counted, r)
-			return
-		}
 		if r.ContentLength != 0 { // once the answer is given, what is left of a body is not waited for much longer
 			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyPatience))
 		}
-		if err := v.admit(q); err != nil {
-			v.fail(counted, q, err)
-			return
-		}
-		if err := rt.serve(counted, q); err != nil {
+		if err := v.serve(counted, q); err != nil {
 			v.fail(counted, q, err)
 		}
 	})
+}
+
+// serve lets a request in, and answers it while it has a place. Until it is known who asks it has none: whoever
+// has no token can take none from those who do.
+func (v *service) serve(w http.ResponseWriter, q *request) error {
+	err := v.admit(q)
+	if !q.caller.known() { // nor does it hold an answer for long
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(strangerPatience))
+	}
+	if err != nil {
+		return err
+	}
+	done, err := v.limits.place(q)
+	if err != nil {
+		return err
+	}
+	defer done()
+	return q.route.serve(w, q)
 }
 
 // admit lets a request in, or says why not.

@@ -33,6 +33,9 @@ type caller struct {
 	address netip.Addr
 }
 
+// known tells whether it is known who asks.
+func (c *caller) known() bool { return c.local || c.signed }
+
 func (c *caller) admin() bool { return c.local || c.signed && c.token.Role == crypto.RoleAdmin }
 
 // sees tells whether a tenant is theirs.

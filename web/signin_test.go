@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -343,7 +344,8 @@ func TestRecentForgetsWhatWasUsedLongestAgo(t *testing.T) {
 func TestTheTokensThatThereAre(t *testing.T) {
 	w := sampleWorld(t)
 	s := serveWorld(t)
-	store := crypto.OpenTokens(filepath.Join(t.TempDir(), "keys"))
+	dir := filepath.Join(t.TempDir(), "keys")
+	store := crypto.OpenTokens(dir)
 	s.Tokens = store
 	s.handler = s.Handler()
 	s.get(tenantsPath, "", 200)
@@ -366,6 +368,11 @@ func TestTheTokensThatThereAre(t *testing.T) {
 		t.Errorf("a revoked token: %s", got)
 	}
 	s.get(tenantsPath, "", 401) // once there was a token, nobody gets in without one
+	if err := os.Remove(filepath.Join(dir, "tokens")); err != nil {
+		t.Fatal(err)
+	}
+	s.get(tenantsPath, "", 401) // not even when they are all removed
+	s.get(tenantsPath, films.Reveal(), 401)
 	record := s.recorded()
 	if strings.Count(record, `"name":"films' billing"`) < 5 || strings.Contains(record, films.Reveal()) || strings.Contains(s.said.String(), films.Reveal()) {
 		t.Errorf("on record is %s", record)

@@ -8,8 +8,9 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
-	"sync"
 	"time"
+
+	"golang.org/x/sync/singleflight"
 
 	"github.com/playmeter/playmeter/reporter"
 	"github.com/playmeter/playmeter/schemas"
@@ -90,25 +91,27 @@ func (v *service) ready(w http.ResponseWriter, q *request) error {
 }
 
 // lastLook is what the last look at the daemon's state came to: strangers may ask, and the object store is
-// not to be asked as often as they do.
+// not to be asked as often as they do. Who asks during a look waits for what it comes to.
 type lastLook struct {
-	sync.Mutex
-	at  time.Time
-	err error
+	group singleflight.Group
+	at    time.Time // when it had ended
+	err   error
 }
 
 // lookEvery is how old it may be.
 const lookEvery = time.Second
 
 func (v *service) isReady(ctx context.Context) error {
-	v.look.Lock()
-	defer v.look.Unlock()
-	if now := v.Now(); v.look.at.IsZero() || now.Sub(v.look.at) >= lookEvery {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readyTime)
-		defer cancel()
-		v.look.at, v.look.err = now, v.Ready(ctx)
-	}
-	return v.look.err
+	_, err, _ := v.look.group.Do("", func() (any, error) { // one at a time
+		if v.look.at.IsZero() || v.Now().Sub(v.look.at) >= lookEvery {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readyTime)
+			defer cancel()
+			v.look.err = v.Ready(ctx)
+			v.look.at = v.Now()
+		}
+		return nil, v.look.err
+	})
+	return err
 }
 
 func (v *service) metrics(w http.ResponseWriter, q *request) error {
