@@ -121,7 +121,7 @@ func (d *demo) serve(ctx context.Context) error {
 	}
 	d.app.daemon = true
 	d.setLevel()
-	d.say("\nThe daemon goes on: page %s/ . Ctrl-C ends it.", daemon.address)
+	d.say("\nThe daemon goes on: page %s/ , API %[1]s/api/v1/tenants . Ctrl-C ends it.", daemon.address)
 	return daemon.wait(ctx)
 }
 
