@@ -223,6 +223,15 @@ func TestAReaderThatTheStoreDoesNotTakeStopsNobodyElse(t *testing.T) {
 	}
 }
 
+func TestReportsThatAreNotThereYetProveNothing(t *testing.T) {
+	s := granted(t)
+	s.SetTenants(append(slices.Clone(s.tenants()), Tenant{ID: "new", Name: "new", Readers: map[schemas.Report][]string{schemas.ReportUsage: {s.readerName("billing")}}}), nil)
+	state := s.applyGrants(GrantOptions{})
+	if state.Err() != nil || len(state.Unproved) != 1 || !strings.Contains(state.Unproved[0], "1 tenants: there are none yet") {
+		t.Errorf("%v; unproved %q", state.Err(), state.Unproved)
+	}
+}
+
 func TestATrialSaysWhatWouldBeAndDoesNothing(t *testing.T) {
 	s := granted(t)
 	state := s.applyGrants(GrantOptions{DryRun: true})

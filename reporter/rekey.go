@@ -18,9 +18,10 @@ type Rekeyed struct {
 	Tenant schemas.Tenant `json:"tenant"`
 	Period schemas.Period `json:"period"`
 	// Runs are the new runs: of the final run, and of its newest restatement.
-	Runs []string `json:"runs"`
-	Note string   `json:"note,omitempty"` // why there are none
-	Err  error    `json:"-"`
+	Runs  []string `json:"runs"`
+	Note  string   `json:"note,omitempty"` // why there are none
+	Err   error    `json:"-"`
+	Error string   `json:"error,omitempty"`
 }
 
 // FinalMonths lists the months of a tenant that are final, oldest first.
@@ -55,6 +56,7 @@ func (r *Reporter) Rekey(ctx context.Context, tenant schemas.Tenant, period sche
 	}
 	if err != nil {
 		out.Err = fmt.Errorf("seal the reports of %s for %s anew: %w", tenant, period, err)
+		out.Error = out.Err.Error()
 	}
 	return out
 }
