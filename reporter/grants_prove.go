@@ -32,7 +32,7 @@ func (g *grants) prove(ctx context.Context, all, written bool) error {
 		}
 	}
 	if none > 0 {
-		g.state.Unproved = append(g.state.Unproved, fmt.Sprintf("getting reports of %d tenants: there are none yet", none))
+		g.state.Unproved = append(g.state.Unproved, fmt.Sprintf("getting the reports of tenants that have none yet: %d", none))
 	}
 	unproved := g.state.Unproved
 	for try := 0; ; try++ {

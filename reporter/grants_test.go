@@ -227,7 +227,7 @@ func TestReportsThatAreNotThereYetProveNothing(t *testing.T) {
 	s := granted(t)
 	s.SetTenants(append(slices.Clone(s.tenants()), Tenant{ID: "new", Name: "new", Readers: map[schemas.Report][]string{schemas.ReportUsage: {s.readerName("billing")}}}), nil)
 	state := s.applyGrants(GrantOptions{})
-	if state.Err() != nil || len(state.Unproved) != 1 || !strings.Contains(state.Unproved[0], "1 tenants: there are none yet") {
+	if state.Err() != nil || len(state.Unproved) != 1 || !strings.Contains(state.Unproved[0], "have none yet: 1") {
 		t.Errorf("%v; unproved %q", state.Err(), state.Unproved)
 	}
 }
