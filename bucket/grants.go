@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"regexp"
 	"slices"
 	"strings"
@@ -293,16 +292,11 @@ var cephRequest = regexp.MustCompile(`^tx[0-9a-f]{21}-[0-9a-f]{10}-[0-9a-f]+-.`)
 //
 //   - Errors: one that asks for object_store.dialect where the store does not tell.
 func (s *Store) Dialect(ctx context.Context) (Dialect, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodHead, s.cfg.Endpoint, nil)
-	if err != nil {
-		return "", err
-	}
-	resp, err := s.http.Do(req)
+	header, err := s.ask(ctx)
 	if err != nil {
 		return "", s.wrap("ask what store is at", s.cfg.Endpoint, err)
 	}
-	resp.Body.Close()
-	server := strings.ToLower(resp.Header.Get("Server"))
+	server := strings.ToLower(header.Get("Server"))
 	switch {
 	case strings.Contains(server, "versity"):
 		return DialectVersity, nil
@@ -310,7 +304,7 @@ func (s *Store) Dialect(ctx context.Context) (Dialect, error) {
 		return DialectMinIO, nil
 	case strings.Contains(server, "amazons3"):
 		return DialectAWS, nil
-	case strings.Contains(server, "ceph"), cephRequest.MatchString(resp.Header.Get("X-Amz-Request-Id")):
+	case strings.Contains(server, "ceph"), cephRequest.MatchString(header.Get("X-Amz-Request-Id")):
 		return DialectCeph, nil
 	}
 	return "", errors.New("the object store does not say what it is: set object_store.dialect to aws, ceph, minio or versitygw")

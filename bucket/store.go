@@ -133,17 +133,26 @@ func (s *Store) Now(ctx context.Context) (time.Time, error) {
 	return time.Time{}, s.wrap("ask the time of", s.cfg.Endpoint, err)
 }
 
-func (s *Store) askTime(ctx context.Context) (time.Time, error) {
+// ask sends a request that needs no key, and gives the headers of the answer, whatever that is.
+func (s *Store) ask(ctx context.Context) (http.Header, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodHead, s.cfg.Endpoint, nil)
 	if err != nil {
-		return time.Time{}, err
+		return nil, err
 	}
 	resp, err := s.http.Do(req)
 	if err != nil {
-		return time.Time{}, err
+		return nil, err
 	}
 	resp.Body.Close()
-	now, err := http.ParseTime(resp.Header.Get("Date"))
+	return resp.Header, nil
+}
+
+func (s *Store) askTime(ctx context.Context) (time.Time, error) {
+	header, err := s.ask(ctx)
+	if err != nil {
+		return time.Time{}, err
+	}
+	now, err := http.ParseTime(header.Get("Date"))
 	if err != nil {
 		return time.Time{}, fmt.Errorf("the answer carries no usable Date: %w", err)
 	}

@@ -67,8 +67,9 @@ func (r *Reporter) stripping(ctx context.Context, s *shelf) (*stripping, error) 
 	for tenant, p := range from {
 		b := accounting.NewBounds(p, p.End(), idle)
 		x.pending[tenant] = &b
-		r.once("fragments "+string(tenant)+p.String(), func() {
+		_ = r.once("fragments "+string(tenant)+p.String(), func() error {
 			r.Log.Warn("what sessions are made from is kept longer than privacy.keep.fragments, because the month is not final: make its reports", "tenant", tenant, "month", p.String())
+			return nil
 		})
 	}
 	return x, nil
@@ -222,34 +223,31 @@ func (r *Reporter) everTenants(s *shelf) map[schemas.Tenant]bool {
 	return all
 }
 
-// once does something the first time that it is asked for under a name in this process.
-func (r *Reporter) once(name string, do func()) {
+// once does something that is asked for under a name, unless it was done under that name in this process and went well.
+func (r *Reporter) once(name string, do func() error) error {
 	r.commitMu.Lock()
 	done := r.done[name]
+	r.commitMu.Unlock()
+	if done {
+		return nil
+	}
+	if err := do(); err != nil {
+		return err
+	}
+	r.commitMu.Lock()
+	defer r.commitMu.Unlock()
 	if r.done == nil {
 		r.done = make(map[string]bool)
 	}
 	r.done[name] = true
-	r.commitMu.Unlock()
-	if !done {
-		do()
-	}
+	return nil
 }
 
 // forgetSessions removes a month's finished sessions, once in this process unless another run has written some.
 func (r *Reporter) forgetSessions(ctx context.Context, c *schemas.Commit) error {
-	name := schemas.CommitName(c.Tenant, c.Period, c.Number)
-	r.commitMu.Lock()
-	gone := r.done[name]
-	r.commitMu.Unlock()
-	if gone {
-		return nil
-	}
-	err := r.removeAll(ctx, schemas.MonthFolder(schemas.PrefixSessions, c.Tenant, c.Period), nil)
-	if err == nil {
-		r.once(name, func() {})
-	}
-	return err
+	return r.once(schemas.CommitName(c.Tenant, c.Period, c.Number), func() error {
+		return r.removeAll(ctx, schemas.MonthFolder(schemas.PrefixSessions, c.Tenant, c.Period), nil)
+	})
 }
 
 func (r *Reporter) warnForget(ctx context.Context, err error) {

@@ -166,23 +166,20 @@ type grants struct {
 // plan works out the policy.
 func (g *grants) plan(ctx context.Context, o GrantOptions) error {
 	s := g.state
-	rules, readers := g.allowances(func(name string) (string, bool) { return name, true })
-	s.Readers = readers
+	s.Readers = g.readers()
 	there, err := g.r.Buckets.Reporting.Policy(ctx)
-	if err != nil && len(readers) == 0 && ctx.Err() == nil { // we have no business with it, and may not be let at it
+	if err != nil && len(s.Readers) == 0 && ctx.Err() == nil { // we have no business with it, and may not be let at it
 		s.Unproved = append(s.Unproved, fmt.Sprintf("whether others are let at the bucket by its policy: %v", err))
 		return nil
 	} else if err != nil {
 		return err
 	}
-	if s.Dialect = g.r.Access.Dialect; s.Dialect == "" && (len(readers) > 0 || there != "") {
+	if s.Dialect = g.r.Access.Dialect; s.Dialect == "" && (len(s.Readers) > 0 || there != "") {
 		if s.Dialect, err = g.r.Store.Dialect(ctx); err != nil {
 			return err
 		}
 	}
-	if len(readers) > 0 {
-		rules, _ = g.allowances(g.principal)
-	}
+	rules := g.allowances(g.principal)
 	g.there = there
 	plan, err := s.Dialect.PlanPolicy(g.r.Buckets.Reporting.Name(), there, rules, o.Replace)
 	if err != nil {
@@ -209,7 +206,7 @@ func (g *grants) write(ctx context.Context, o GrantOptions) error {
 	}
 	taken, written := make(map[string]bool), ""
 	try := func() error {
-		rules, _ := g.allowances(func(name string) (string, bool) {
+		rules := g.allowances(func(name string) (string, bool) {
 			if !taken[name] {
 				return "", false
 			}
@@ -274,15 +271,10 @@ func (g *grants) principal(reader string) (string, bool) {
 // a reader of many tenants does not make many statements.
 //
 //   - Shape: by the readers' names; names in it as name gives them, those that it refuses left out.
-//   - readers: all that are granted anything, sorted.
-func (g *grants) allowances(name func(string) (string, bool)) (rules []bucket.Allowance, readers []string) {
-	names := make(map[string]string)
-	for i := range g.tenants {
-		for _, reader := range g.tenants[i].anyReaders() {
-			if _, done := names[reader]; !done {
-				names[reader], _ = name(reader)
-			}
-		}
+func (g *grants) allowances(name func(string) (string, bool)) (rules []bucket.Allowance) {
+	readers, names := g.readers(), make(map[string]string)
+	for _, reader := range readers {
+		names[reader], _ = name(reader)
 	}
 	byReaders := make(map[string]*bucket.Allowance)
 	of := func(readers []string) *bucket.Allowance {
@@ -312,7 +304,6 @@ func (g *grants) allowances(name func(string) (string, bool)) (rules []bucket.Al
 		a.Get = append(a.Get, g.patterns(t.ID, schemas.ManifestFile+"*")...)
 		a.List = append(a.List, string(t.ID)+"/")
 	}
-	readers = slices.Sorted(maps.Keys(names))
 	all := of(readers)
 	all.Get = append(all.Get, schemas.SignersFile)
 	for _, key := range slices.Sorted(maps.Keys(byReaders)) {
@@ -320,7 +311,17 @@ func (g *grants) allowances(name func(string) (string, bool)) (rules []bucket.Al
 			rules = append(rules, *a)
 		}
 	}
-	return rules, readers
+	return rules
+}
+
+// readers are all that are granted anything, sorted.
+func (g *grants) readers() []string {
+	all := []string{}
+	for i := range g.tenants {
+		all = append(all, g.tenants[i].anyReaders()...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // readerFiles are the files that a grant of a report lets get, besides manifests: input lists and diffs go with

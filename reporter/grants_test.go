@@ -247,7 +247,7 @@ func TestThePolicyOfManyTenantsIsSmall(t *testing.T) {
 		tenants = append(tenants, Tenant{ID: schemas.Tenant(fmt.Sprintf("iten%028d", i)), Readers: map[schemas.Report][]string{schemas.ReportUsage: {"biller"}}})
 	}
 	g := &grants{tenants: tenants, state: new(GrantsState)}
-	rules, readers := g.allowances(func(name string) (string, bool) { return name, true })
+	readers, rules := g.readers(), g.allowances(func(name string) (string, bool) { return name, true })
 	plan, err := bucket.DialectAWS.PlanPolicy("reporting", "", rules, false)
 	if err != nil || len(rules) != 1 || len(readers) != 1 {
 		t.Errorf("%d rules, %d readers, %d bytes, %v", len(rules), len(readers), len(plan.Policy), err)

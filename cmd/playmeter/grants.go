@@ -143,18 +143,16 @@ printed, for "mc admin policy create" and "mc admin policy attach".`}
 			return err
 		}
 		if a.json {
-			return errors.Join(a.printJSON(state), grantsVerdict(state))
+			return a.answerGrants(state)
 		}
 		if o.DryRun {
 			fmt.Fprintln(a.out, state.Policy)
 		}
 		a.tellUserPolicies(state, s.config.Buckets.Reporting)
-		if !o.DryRun {
-			if err := a.tellGrants(state); err != nil {
-				return err
-			}
+		if o.DryRun {
+			return grantsVerdict(state)
 		}
-		return grantsVerdict(state)
+		return a.answerGrants(state)
 	})
 	return c
 }
@@ -177,12 +175,17 @@ removed again). It exits with 1 where anything is not as granted.`}
 		if err != nil {
 			return err
 		}
-		if a.json {
-			return errors.Join(a.printJSON(state), grantsVerdict(state))
-		}
-		return errors.Join(a.tellGrants(state), grantsVerdict(state))
+		return a.answerGrants(state)
 	})
 	return c
+}
+
+// answerGrants shows what came of the grants, and fails the command where the bucket is not as granted.
+func (a *app) answerGrants(s *reporter.GrantsState) error {
+	if a.json {
+		return errors.Join(a.printJSON(s), grantsVerdict(s))
+	}
+	return errors.Join(a.tellGrants(s), grantsVerdict(s))
 }
 
 // grantsVerdict fails the command where the bucket is not as granted.

@@ -22,8 +22,9 @@ Whoever has the link can fetch the report until it ends, and nothing shows who
 did; so treat it as a secret. The report stays sealed: only its recipients can
 open it. A link cannot be taken back; it ends sooner where the run is pruned.
 
-The link leads to the object store. The embedded one listens on 127.0.0.1 unless
-listen.s3 says otherwise, and then the link works on this machine only.`
+The link leads to the object store, at object_store.public_endpoint where that is
+given. The embedded one listens on 127.0.0.1 unless listen.s3 says otherwise: without
+either the link works on this machine only.`
 
 // linking is what link was asked for.
 type linking struct {
