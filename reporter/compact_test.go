@@ -299,6 +299,21 @@ func TestSweepsWithAnyViewRemoveNothingThatIsNeeded(t *testing.T) {
 	s.wantSame(afterOctober)
 }
 
+// Another process may merge the same packs, and so write the very pack that is being read once more.
+func TestAPackThatIsWrittenOnceMoreIsNoFailure(t *testing.T) {
+	for _, cause := range []error{bucket.ErrChanged, bucket.ErrNotExist} {
+		p := &pack{key: "p", read: func(context.Context, int64, int64) ([]byte, error) { return nil, cause }}
+		rows, err := p.rows(t.Context(), schemas.Block{Length: 1})
+		if err == nil {
+			_, err = rows.Next()
+			rows.Close()
+		}
+		if !errors.Is(err, errSwept) {
+			t.Errorf("%v: %v, want errSwept, which is tried again", cause, err)
+		}
+	}
+}
+
 func TestTwoProcessesMergingAtOnceMergeOnce(t *testing.T) {
 	s := newSite(t, acme())
 	s.hourly(0, classPacks)

@@ -86,7 +86,7 @@ func newShelf() *shelf {
 func (r *Reporter) loadShelf(ctx context.Context) (*shelf, error) {
 	for try := 0; ; try++ {
 		s, err := r.listPacks(ctx)
-		if err == nil || try == 3 || !errors.Is(err, bucket.ErrNotExist) {
+		if err == nil || try == 3 || !errors.Is(err, bucket.ErrNotExist) && !errors.Is(err, bucket.ErrChanged) {
 			return s, err
 		}
 	}
@@ -272,7 +272,8 @@ func (r *blockReader) Read(b []byte) (int, error) {
 			return 0, io.EOF
 		}
 		if r.have, r.err = r.pack.read(r.ctx, r.block.Offset+r.at, n); r.err != nil {
-			if errors.Is(r.err, bucket.ErrNotExist) {
+			// A pack that another process has just written once more, the same to the byte, may look changed for a moment.
+			if errors.Is(r.err, bucket.ErrNotExist) || errors.Is(r.err, bucket.ErrChanged) {
 				r.err = fmt.Errorf("read pack %s: %w", r.pack.key, errSwept)
 			}
 			return 0, r.err
