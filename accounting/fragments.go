@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
-	"encoding/hex"
 	"math/bits"
 
 	"github.com/playmeter/playmeter/schemas"
@@ -281,12 +280,10 @@ func (p *part) fieldCode(c *columns, i int, field schemas.Field) uint32 {
 
 // fieldText is the text that is stored of a field; a token only as its hash.
 func (p *part) fieldText(field schemas.Field, code uint32) []byte {
-	text := p.dict.Bytes(code)
 	if field == schemas.FieldToken && code != 0 {
-		sum := sha256.Sum256(text)
-		return hex.AppendEncode(nil, sum[:])
+		return []byte(hashOfToken(p.dict.Text(code)))
 	}
-	return text
+	return p.dict.Bytes(code)
 }
 
 // key makes the stored key of a viewer.

@@ -37,7 +37,7 @@ func line(tenant, object string, second int, more string) string {
 
 func TestAColumnOfTenThousandTenantsSetsTheFileAside(t *testing.T) {
 	var lines strings.Builder
-	for i := range maxTenants + 1 {
+	for i := range MaxTenants + 1 {
 		lines.WriteString(line(fmt.Sprintf("t%d", i), "o", i, ""))
 	}
 	if _, _, err := tallyLines(t, lines.String()); !errors.Is(err, schemas.ErrUnreadable) {

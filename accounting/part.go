@@ -75,9 +75,12 @@ func (p *part) add(b *schemas.Batch) error {
 	return p.spans.check()
 }
 
-// maxTenants bounds how many tenants a usage file may name: more are a column that
-// holds something else, and would swell the index of the pack.
-const maxTenants = 10_000
+// MaxTenants and MaxTenantHours bound how many tenants, and how many hours of tenants, a usage file may name: more are a
+// column that holds something else, and would swell the index of the pack.
+const (
+	MaxTenants     = 10_000
+	MaxTenantHours = packSpans
+)
 
 // renew flushes what is keyed by the codes of the old dictionary.
 func (p *part) renew(d *schemas.Dict) error {

@@ -169,11 +169,11 @@ func (s *spans) find(tenant schemas.Tenant, hour schemas.Hour) *schemas.HourSpan
 
 // check refuses a file that would swell the index of its pack.
 func (s *spans) check() error {
-	if len(s.all) > maxTenants {
-		return fmt.Errorf("%w: it names more than %d tenants: is something else in the column tenant_id?", schemas.ErrUnreadable, maxTenants)
+	if len(s.all) > MaxTenants {
+		return fmt.Errorf("%w: it names more than %d tenants: is something else in the column tenant_id?", schemas.ErrUnreadable, MaxTenants)
 	}
-	if s.count > packSpans {
-		return fmt.Errorf("%w: it holds more than %d hours of tenants: is something else in the column tenant_id or time?", schemas.ErrUnreadable, packSpans)
+	if s.count > MaxTenantHours {
+		return fmt.Errorf("%w: it holds more than %d hours of tenants: is something else in the column tenant_id or time?", schemas.ErrUnreadable, MaxTenantHours)
 	}
 	return nil
 }

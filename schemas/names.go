@@ -24,6 +24,7 @@ const (
 	PrefixWithdrawn  = "withdrawn/"
 	PrefixReturned   = "returned/"
 	PrefixAudit      = "audit/"
+	PrefixLogSources = "sources/" // what came of each source of logs
 )
 
 // GrantsFile says in the metering bucket what came of the last look at the readers' grants.
@@ -111,6 +112,9 @@ func SessionsName(t Tenant, p Period, day Day, part int, digest, run string) str
 func AuditName(at time.Time, random string) string {
 	return PrefixAudit + at.UTC().Format("2006-01-02/15/"+Stamp) + "-" + random + ".ndjson"
 }
+
+// SourceName names the state of a source of logs.
+func SourceName(source string) string { return PrefixLogSources + source + ".json" }
 
 // Report is one of the two reports.
 type Report string

@@ -122,18 +122,45 @@ func (u *lineUsage) extraFields() []string {
 	return slices.Sorted(maps.Keys(u.extra))
 }
 
-func (u *lineUsage) part() *linePart { return &linePart{file: u, rows: lineRows{most: maxDict}} }
+func (u *lineUsage) part() *linePart { return &linePart{file: u} }
 
 // maxBatchBytes ends a batch whose lines take more.
 const maxBatchBytes = 16 << 20
 
+// lineBatches reads lines into batches.
+type lineBatches struct {
+	lines *lines
+	rows  lineRows
+	row   int64 // lines before the batch
+}
+
+func (l *lineBatches) next() (*Batch, error) {
+	l.rows.begin()
+	for size := 0; l.rows.n < l.rows.size && size < maxBatchBytes; {
+		line, long, err := l.lines.next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %w", l.row+int64(l.rows.n)+1, err)
+		}
+		size += len(line)
+		l.rows.add(line, long)
+	}
+	if l.rows.n == 0 {
+		return nil, io.EOF
+	}
+	b := l.rows.batch()
+	b.FirstRow = l.row
+	l.row += int64(b.Len)
+	return b, nil
+}
+
 // linePart reads the lines of a file into batches.
 type linePart struct {
-	file  *lineUsage
-	lines *lines
-	done  func()
-	row   int64
-	rows  lineRows
+	file *lineUsage
+	done func()
+	lineBatches
 }
 
 func (p *linePart) next() (*Batch, error) {
@@ -143,27 +170,9 @@ func (p *linePart) next() (*Batch, error) {
 			return nil, err
 		}
 		p.lines, p.done = newLines(in), done
-		p.rows.init(p.file.addExtra)
+		p.rows.init(MaxBatch, maxDict, p.file.addExtra)
 	}
-	p.rows.begin()
-	for size := 0; p.rows.n < MaxBatch && size < maxBatchBytes; {
-		line, long, err := p.lines.next()
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return nil, fmt.Errorf("line %d: %w", p.row+int64(p.rows.n)+1, err)
-		}
-		size += len(line)
-		p.rows.add(line, long)
-	}
-	if p.rows.n == 0 {
-		return nil, io.EOF
-	}
-	b := p.rows.batch()
-	b.FirstRow = p.row
-	p.row += int64(b.Len)
-	return b, nil
+	return p.lineBatches.next()
 }
 
 func (p *linePart) close() {

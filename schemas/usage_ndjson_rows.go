@@ -29,6 +29,7 @@ var lineFields = func() map[string]lineField {
 // lineRows fills a batch row by row.
 type lineRows struct {
 	n       int // rows so far
+	size    int // rows of a batch at most
 	most    int // size from which a new dictionary begins
 	b       Batch
 	strings [NumStringColumns][]uint32
@@ -54,10 +55,10 @@ type lineKey struct {
 	field lineField
 }
 
-func (r *lineRows) init(extra func(string)) {
-	r.extra = extra
+func (r *lineRows) init(size, most int, extra func(string)) {
+	r.size, r.most, r.extra = size, most, extra
 	r.b.Dict = NewDict()
-	r.bad = make([]Reason, MaxBatch)
+	r.bad = make([]Reason, size)
 }
 
 // begin starts a batch.
@@ -311,7 +312,7 @@ func (r *lineRows) column(f lineField) {
 	switch {
 	case f < firstNumberField:
 		if r.strings[f] == nil {
-			r.strings[f] = make([]uint32, MaxBatch)
+			r.strings[f] = make([]uint32, r.size)
 		}
 		clear(r.strings[f][:r.n])
 	case f == eventIDField:
@@ -321,7 +322,7 @@ func (r *lineRows) column(f lineField) {
 	default:
 		c := f - firstNumberField
 		if r.ints[c] == nil {
-			r.ints[c] = make([]int64, MaxBatch)
+			r.ints[c] = make([]int64, r.size)
 		}
 		for i := range r.n {
 			r.ints[c][i] = None
