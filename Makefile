@@ -10,7 +10,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 RACE    := ./accounting ./bucket ./crypto ./reporter ./web ./cmd/...
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-short test-long test-s3 test-race bench fuzz lint tools cc clean
+.PHONY: help run build test test-short test-long test-s3 test-e2e test-race bench fuzz lint tools cc clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -36,6 +36,17 @@ test-s3: TOOLS += ceph-mon:ceph-mon ceph-osd:ceph-osd radosgw:radosgw ceph-autht
 test-s3: tools ## the bucket and permission tests against versitygw, MinIO and Ceph (built or installed the first time)
 	PLAYMETER_TEST_S3=1 $(GO) test -timeout 30m -run 'Conform' -v ./bucket
 	PLAYMETER_TEST_S3=1 $(GO) test -timeout 30m -v ./bucket/internal/servers
+
+test-e2e: TOOLS := ffmpeg:ffmpeg nginx:nginx-light chromium:chromium node:nodejs npm:npm
+test-e2e: tools cc bin/e2e/hls.js ## a real player watches real video, and the reports must say what it says
+	PLAYMETER_E2E=1 $(GO) test -timeout 15m -count 1 -v -run '^TestPlayback$$' ./cmd/playmeter
+
+# The player, at the version and with the digest that are named beside the test.
+PLAYBACK := cmd/playmeter/testdata/playback
+bin/e2e/hls.js: $(PLAYBACK)/package.json $(PLAYBACK)/package-lock.json | tools
+	@mkdir -p $(@D) && cp $^ $(@D)
+	@if (cd $(@D) && npm ci --ignore-scripts --silent) >/dev/null 2>&1; then touch $@; \
+	  else echo "note: could not fetch hls.js; the test of a playback is skipped"; fi
 
 test-race: cc ## the race detector where goroutines meet
 	$(GO) test -race -short -p 2 -timeout 45m $(RACE)

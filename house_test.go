@@ -18,7 +18,7 @@ const module = "github.com/playmeter/playmeter"
 // of lower floors.
 var floors = map[string]int{
 	"schemas": 0, "crypto": 0, "bucket": 0,
-	"accounting/enrichment": 1, "accounting": 2, "accounting/sample": 2,
+	"accounting/enrichment": 1, "accounting": 2, "accounting/sample": 2, "intake/logs": 2, "intake/flussonic": 2,
 	"reporter": 3, "statistics": 3, "intake": 3,
 	"web":           4,
 	"cmd/playmeter": 5,
@@ -37,6 +37,9 @@ var doors = map[string]string{
 	"github.com/duckdb/duckdb-go/v2":          "statistics",
 	"github.com/ua-parser/uap-go":             "accounting/enrichment",
 	"github.com/oschwald/maxminddb-golang/v2": "accounting/enrichment",
+	"github.com/nats-io":                      "intake",
+	"github.com/cloudevents/sdk-go/v2":        "intake",
+	"github.com/bmatcuk/doublestar/v4":        "intake/flussonic",
 	"github.com/spf13/cobra":                  "cmd/playmeter",
 	"github.com/goccy/go-yaml":                "cmd/playmeter",
 	"github.com/prometheus/client_golang":     "web",

@@ -79,6 +79,9 @@ type Reporter struct {
 	// Progress, if set, is told how far the work is. It may be called from
 	// several goroutines.
 	Progress func(Progress)
+	// Before, if set, puts what is on its way into the usage bucket there, at the beginning of every run. Where
+	// it fails nothing is reported.
+	Before func(context.Context) error
 	// Done, if set, is told what came of each scheduled run; the result is nil
 	// where nothing could be done. Runs that were abandoned are not told.
 	Done func(schemas.Period, *Result, error)

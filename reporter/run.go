@@ -102,6 +102,11 @@ func (r *Reporter) Run(ctx context.Context, o RunOptions) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	if r.Before != nil {
+		if err := r.Before(ctx); err != nil {
+			return nil, err
+		}
+	}
 	rules, failed := r.fixedRules(ctx, tenants, o.Period)
 	inUse := rules
 	if o.CurrentRules {

@@ -24,6 +24,9 @@ const (
 	// tokenBurst and tokenRate (a second) bound the requests with one token.
 	tokenBurst = 300
 	tokenRate  = 50
+	// postBurst and postRate (a second) bound the posts with one token.
+	postBurst = 2_000
+	postRate  = 1_000
 	// requestsAtOnce of those who signed in are served, requestsOfToken of one token; streamsAtOnce of them may be
 	// reports on their way, streamsOfToken of one token.
 	requestsAtOnce  = 256
@@ -92,9 +95,13 @@ func wait(l *rate.Limiter, now time.Time) time.Duration {
 }
 
 // take lets a request with a token through, or says how long to wait.
-func (l *limits) take(token string, now time.Time) time.Duration {
+func (l *limits) take(token string, post bool, now time.Time) time.Duration {
+	perSecond, burst := rate.Limit(tokenRate), tokenBurst
+	if post {
+		token, perSecond, burst = token+" post", postRate, postBurst // no id has a space
+	}
 	l.mu.Lock()
-	of := l.tokens.find(token, func() *rate.Limiter { return rate.NewLimiter(tokenRate, tokenBurst) })
+	of := l.tokens.find(token, func() *rate.Limiter { return rate.NewLimiter(perSecond, burst) })
 	l.mu.Unlock()
 	if of.AllowN(now, 1) {
 		return 0

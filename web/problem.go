@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/playmeter/playmeter/bucket"
+	"github.com/playmeter/playmeter/intake"
 	"github.com/playmeter/playmeter/reporter"
 )
 
@@ -17,6 +18,9 @@ type problem struct {
 	Title  string `json:"title"`
 	Status int    `json:"status"`
 	Detail string `json:"detail"`
+
+	// Refusals are the events of a post that were refused, where none was taken.
+	Refusals []intake.Refusal `json:"refusals,omitempty"`
 
 	header  http.Header // to be sent along
 	refused bool        // somebody asked for what is not theirs: it is put on record

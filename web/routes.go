@@ -15,9 +15,11 @@ const (
 	anybody                 // likewise, but who signs in is told more
 	admins
 	tenants // and admins; what they see of it their token says
+	nodes   // and admins; they post
 )
 
-// A route is a way to ask for something. GET routes answer HEAD too, and take no body.
+// A route is a way to ask for something, or one to post. The former answer GET and HEAD, and take no body; the
+// latter answer POST alone.
 type route struct {
 	path string // as http.ServeMux reads it
 	who  access
@@ -27,7 +29,10 @@ type route struct {
 	query []string
 	// free routes need no place: they do hardly anything, and what they answer is so short that net/http sends it
 	// once they have returned, so that nobody who does not read holds anything up.
-	free  bool
+	free bool
+	// posts take a body. Of these, signed ones need no token where the body is signed, and take one from the query.
+	posts, signed bool
+
 	serve func(http.ResponseWriter, *request) error
 }
 
@@ -35,6 +40,9 @@ const (
 	pathTenants = "/api/v1/tenants"
 	pathReports = pathTenants + "/{tenant}/reports"
 	pathMonth   = pathReports + "/{month}"
+
+	pathIntakeEvents    = "/intake/events"
+	pathIntakeFlussonic = "/intake/flussonic"
 )
 
 // routes is every route there is.
@@ -46,6 +54,9 @@ func (v *service) routes() []route {
 		{path: "/healthz", who: everybody, free: true, serve: v.health},
 		{path: "/readyz", who: anybody, free: true, serve: v.ready},
 		{path: "/metrics", who: admins, serve: v.metrics},
+
+		{path: pathIntakeEvents, who: nodes, posts: true, query: []string{"tenant"}, serve: v.postEvents},
+		{path: pathIntakeFlussonic, who: nodes, posts: true, signed: true, query: []string{"tenant", "token"}, serve: v.postFlussonic},
 
 		{path: "/api/v1/openapi.json", who: everybody, query: none, serve: v.openapi},
 		{path: "/api/v1/allowed_signers", who: tenants, query: none, serve: v.signers},
@@ -65,7 +76,20 @@ func (v *service) routes() []route {
 }
 
 // methods of a route, as an Allow header has them.
-const methods = "GET, HEAD"
+func (rt *route) methods() string {
+	if rt.posts {
+		return http.MethodPost
+	}
+	return "GET, HEAD"
+}
+
+// takes tells whether a route is asked by a method.
+func (rt *route) takes(method string) bool {
+	if rt.posts {
+		return method == http.MethodPost
+	}
+	return method == http.MethodGet || method == http.MethodHead
+}
 
 // mux finds the route of a request.
 func (v *service) mux() http.Handler {

@@ -70,23 +70,29 @@ func (v *service) serve(w http.ResponseWriter, q *request) error {
 	return q.route.serve(w, q)
 }
 
+// crossOrigin finds what a page of another site has a browser post.
+var crossOrigin = http.NewCrossOriginProtection()
+
 // admit lets a request in, or says why not.
 func (v *service) admit(q *request) (err error) {
 	switch {
-	case q.Method != http.MethodGet && q.Method != http.MethodHead:
+	case !q.route.takes(q.Method):
+		methods := q.route.methods()
 		p := newProblem(http.StatusMethodNotAllowed, "%s is not taken here, only %s.", onlyWord(q.Method), methods)
 		p.header.Set("Allow", methods)
 		return p
-	case q.ContentLength != 0:
+	case q.route.posts && crossOrigin.Check(q.Request) != nil:
+		return refuse(newProblem(http.StatusForbidden, "A page of another site may not post here through somebody's browser."))
+	case !q.route.posts && q.ContentLength != 0:
 		p := newProblem(http.StatusBadRequest, "Send no body with %s.", q.Method)
 		p.header.Set("Connection", "close") // what the body may be is not waited for
 		return p
 	}
-	if q.caller, err = v.identify(q.Request, q.route.who); err != nil {
+	if q.caller, err = v.identify(q.Request, q.route); err != nil {
 		return err
 	}
 	if q.caller.signed {
-		if after := v.limits.take(q.caller.token.ID, v.Now()); after > 0 {
+		if after := v.limits.take(q.caller.token.ID, q.route.posts, v.Now()); after > 0 {
 			return retryAfter(refuse(newProblem(http.StatusTooManyRequests, "Too many requests are made with this token. Wait as long as Retry-After says.")), after)
 		}
 	}
@@ -102,6 +108,10 @@ func (q *request) authorize() (err error) {
 	c, rt := &q.caller, q.route
 	switch {
 	case rt.who == everybody, rt.who == anybody, c.admin():
+	case rt.who == nodes && (c.token.Role == crypto.RoleNode || rt.signed && !c.known()):
+		return nil
+	case rt.who == nodes:
+		return forbidden("A token of role %s posts nothing: sign in with one of role node.", c.token.Role)
 	case rt.who == admins:
 		return forbidden("This is for administrators: sign in with a token of role admin.")
 	case c.token.Role != crypto.RoleTenant:

@@ -53,7 +53,7 @@ func (c *caller) reads(report schemas.Report) bool {
 
 // identify finds out who asks. A route that asks nobody who they are still keeps to this machine as long as
 // there are no tokens.
-func (v *service) identify(r *http.Request, who access) (caller, error) {
+func (v *service) identify(r *http.Request, rt *route) (caller, error) {
 	c := caller{address: clientOf(r, v.Proxies)}
 	tokens, err := v.anyToken()
 	if err != nil {
@@ -67,8 +67,11 @@ func (v *service) identify(r *http.Request, who access) (caller, error) {
 		return c, nil
 	}
 	text, given, ok := credentials(r)
+	if rt.signed && !given {
+		text, given, ok = queryToken(r)
+	}
 	switch {
-	case who == everybody, who == anybody && !given:
+	case rt.who == everybody, rt.who == anybody && !given, rt.signed && !given && v.maySign(r):
 		return c, nil
 	case !given:
 		v.Metrics.failedSignIn("missing")
@@ -105,8 +108,18 @@ func credentials(r *http.Request) (text string, given, ok bool) {
 		return "", true, false
 	}
 	text = strings.TrimSpace(text)
+	return text, true, canBeToken(text)
+}
+
+func canBeToken(text string) bool {
 	odd := func(c rune) bool { return c <= ' ' || c > '~' }
-	return text, true, text != "" && len(text) <= maxToken && !strings.ContainsFunc(text, odd)
+	return text != "" && len(text) <= maxToken && !strings.ContainsFunc(text, odd)
+}
+
+// queryToken reads the token off the query, for senders that can be told no more than where to post.
+func queryToken(r *http.Request) (text string, given, ok bool) {
+	text = r.URL.Query().Get("token")
+	return text, text != "", canBeToken(text)
 }
 
 // check finds the token of a text, unless too many attempts of this client, or of all, have failed

@@ -311,7 +311,7 @@ func TestTablesOfStrangersStaySmall(t *testing.T) {
 		l.prove(fingerprint{byte(i >> 8), byte(i)})
 	}
 	for i := range 2 * tokensKnown {
-		l.take(fmt.Sprint(i), time.Time{})
+		l.take(fmt.Sprint(i), false, time.Time{})
 	}
 	if len(l.clients.at) != clientsKnown || l.clients.order.Len() != clientsKnown || len(l.proven.at) != provenKnown || len(l.tokens.at) != tokensKnown {
 		t.Errorf("%d clients, %d good tokens, %d limits of tokens", len(l.clients.at), len(l.proven.at), len(l.tokens.at))

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
+	"github.com/playmeter/playmeter/intake"
 	"github.com/playmeter/playmeter/reporter"
 	"github.com/playmeter/playmeter/schemas"
 )
@@ -35,6 +36,8 @@ type Site struct {
 	Proxies []netip.Prefix
 	// Reports is asked for what was published; only its buckets and tenants are used.
 	Reports *reporter.Reporter
+	// Intake takes what nodes post; nil: nothing is taken.
+	Intake *intake.Intake
 	// Audit is where it is put on record who fetched what: without it nothing is handed out.
 	Audit *Audit
 	Log   *slog.Logger

@@ -53,6 +53,15 @@ type Config struct {
 	// "playmeter status"; a tenant added later gets its reports from the start of the month.
 	Tenants []TenantSettings `yaml:"tenants"`
 
+	// What becomes of events that nodes and media servers post.
+	Intake IntakeSettings `yaml:"intake"`
+
+	// Formats of access logs, for "playmeter import --format NAME" and for sources.
+	Logs []LogSettings `yaml:"logs"`
+
+	// Buckets where a CDN drops its access logs. The daemon imports each log once.
+	Sources []SourceSettings `yaml:"sources"`
+
 	warnings []string
 }
 
@@ -272,6 +281,7 @@ func DefaultConfig() *Config {
 			SessionIdle: SessionIdle(accounting.DefaultIdle), CSVGuard: true,
 			Keep: Keep{Runs: 24, Daily: 35}, Restate: Restate{Every: 24 * time.Hour, Until: 9600 * time.Hour},
 		},
+		Intake: defaultIntake,
 	}
 }
 

@@ -23,6 +23,9 @@ func (c *Config) check(n *notes, checks ConfigChecks) {
 	c.Reports.check(n, checks)
 	c.checkReaders(n)
 	c.Privacy.check(n, c.Reports.Grace)
+	c.Intake.check(n)
+	c.checkLogs(n)
+	c.checkSources(n)
 	first := map[schemas.Tenant]int{}
 	for i := range c.Tenants {
 		key := fmt.Sprintf("tenants[%d]", i)

@@ -111,7 +111,11 @@ func (c *Config) settle(folder string) {
 
 // paths are the settings that name a file or folder.
 func (c *Config) paths() []*string {
-	return []*string{&c.DataDir, &c.GeoIP, &c.Listen.TLS.Certificate, &c.Listen.TLS.Key}
+	all := []*string{&c.DataDir, &c.GeoIP, &c.Listen.TLS.Certificate, &c.Listen.TLS.Key, &c.Intake.NATS.Credentials}
+	for i := range c.Sources {
+		all = append(all, &c.Sources[i].Playlists)
+	}
+	return all
 }
 
 func environment(env []string) map[string]string {

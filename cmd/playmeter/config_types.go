@@ -56,6 +56,10 @@ func setText(field any, text string) (known bool, err error) {
 		return true, setWord(f, text, accounting.Masks)
 	case *Day:
 		return true, f.set(text)
+	case *Size:
+		return true, f.set(text)
+	case *Switch:
+		return true, f.set(text)
 	case *netip.Prefix:
 		return true, setNetwork(f, text)
 	case *Density:

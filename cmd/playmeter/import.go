@@ -29,16 +29,18 @@ type importing struct {
 	catalog schemas.Tenant
 	at      time.Time
 	force   bool
+	logs    importingLogs
 }
 
 func importCommand(a *app) *cobra.Command {
 	var o importing
 	c := &cobra.Command{
-		Use: "import PATH...", Short: "Put usage files or a catalog into their buckets", Long: importHelp, GroupID: "in", Args: cobra.MinimumNArgs(1),
+		Use: "import PATH...", Short: "Put usage files or a catalog into their buckets", Long: importHelp + importLogsHelp, GroupID: "in", Args: cobra.MinimumNArgs(1),
 		Example: `  playmeter import ./usage-2026-10
   playmeter import --prefix dt=2026-10-14/hour=09 node1-1.parquet
   playmeter import --check --replace repaired/
-  playmeter import --catalog iten4EXAMPLE --at 2026-10-01 objects.parquet`,
+  playmeter import --catalog iten4EXAMPLE --at 2026-10-01 objects.parquet
+  playmeter import --format nginx --tenant iten4EXAMPLE --playlists /srv/www access.log.gz`,
 	}
 	f := c.Flags()
 	f.StringVar(&o.prefix, "prefix", "", "put all keys below `KEY`")
@@ -47,8 +49,18 @@ func importCommand(a *app) *cobra.Command {
 	f.Var(&textFlag{kind: "TENANT", set: func(s string) (err error) { o.catalog, err = schemas.ParseTenant(s); return err }}, "catalog", "put a catalog snapshot of this tenant")
 	f.Var(&textFlag{kind: "TIME", set: func(s string) (err error) { o.at, err = parseTime(s); return err }}, "at", "when the snapshot was taken (default now)")
 	f.BoolVar(&o.force, "force", false, "put a snapshot that cannot be read or is empty all the same")
+	o.logs.flags(c)
 	a.jsonFlag(c)
 	c.RunE = a.do(func(ctx context.Context, args []string) error {
+		if o.logs.format == "" && o.logs.given() {
+			return usagef("--tenant, --node and --playlists are for --format")
+		}
+		if o.logs.format != "" {
+			if o.catalog != "" || !o.at.IsZero() || o.force {
+				return usagef("--format is for logs; --catalog, --at and --force are for catalogs")
+			}
+			return a.importLogs(ctx, o, args)
+		}
 		if o.catalog != "" {
 			return a.importCatalog(ctx, o, args)
 		}

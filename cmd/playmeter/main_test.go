@@ -30,7 +30,7 @@ func TestScript(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"code": cmdCode, "tenants": cmdTenants, "ready": cmdReady, "addsup": cmdAddsUp, "nosecret": cmdNoSecret,
-			"damage": cmdDamage, "mode": cmdMode, "s3": cmdS3, "terminate": cmdTerminate, "hangup": cmdHangup,
+			"damage": cmdDamage, "mode": cmdMode, "s3": cmdS3, "terminate": cmdTerminate, "hangup": cmdHangup, "streamer": cmdStreamer,
 		},
 	})
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/playmeter/playmeter/crypto"
+	"github.com/playmeter/playmeter/intake"
 	"github.com/playmeter/playmeter/reporter"
 )
 
@@ -23,6 +24,7 @@ import (
 type keeper struct {
 	app    *app
 	site   *site
+	intake *intake.Intake
 	watch  []string // files whose change means something
 	mu     sync.Mutex
 	config *Config
@@ -38,10 +40,10 @@ const (
 	retryEvery = time.Minute     // after it was not
 )
 
-func newKeeper(a *app, s *site) *keeper {
+func newKeeper(a *app, s *site, in *intake.Intake) *keeper {
 	path, _ := a.configPath()
 	path = a.abs(path)
-	return &keeper{app: a, site: s, config: s.config, err: errors.New("the readers' grants have not been applied yet"),
+	return &keeper{app: a, site: s, intake: in, config: s.config, err: errors.New("the readers' grants have not been applied yet"),
 		watch: []string{path, filepath.Join(s.config.keysDir(), "readers")}}
 }
 
@@ -166,6 +168,7 @@ func (k *keeper) reload() {
 		return
 	}
 	k.site.reporter.SetTenants(tenants, pseudonyms)
+	k.intake.SetRules(c.Intake.rules())
 	log.Info("configuration read again", "tenants", len(tenants))
 }
 
@@ -194,6 +197,7 @@ func needRestart(before, now *Config) []string {
 		{"buckets", before.Buckets, now.Buckets}, {"geoip", before.GeoIP, now.GeoIP}, {"readers", before.Readers, now.Readers},
 		{"reports.grace", before.Reports.Grace, now.Reports.Grace}, {"reports.keep", before.Reports.Keep, now.Reports.Keep},
 		{"reports.restate", before.Reports.Restate, now.Reports.Restate}, {"privacy.keep", before.Privacy.Keep, now.Privacy.Keep},
+		{"intake", before.Intake.fixed(), now.Intake.fixed()}, {"sources", before.Sources, now.Sources}, {"logs", before.Logs, now.Logs},
 	} {
 		if !reflect.DeepEqual(s.old, s.new) {
 			names = append(names, s.name)

@@ -16,6 +16,7 @@ import (
 	"github.com/playmeter/playmeter/accounting/enrichment"
 	"github.com/playmeter/playmeter/bucket"
 	"github.com/playmeter/playmeter/crypto"
+	"github.com/playmeter/playmeter/intake"
 	"github.com/playmeter/playmeter/reporter"
 	"github.com/playmeter/playmeter/schemas"
 )
@@ -25,6 +26,7 @@ type site struct {
 	config   *Config
 	store    *bucket.Store
 	reporter *reporter.Reporter
+	log      *intake.Log // of posted events; nil where there is none, or it is of no concern
 	closer   io.Closer
 	progress atomic.Pointer[func(reporter.Progress)]
 }
@@ -43,8 +45,13 @@ func (s *site) tell(p reporter.Progress) {
 	}
 }
 
-// close gives the store back; its error matters less than what was done before.
-func (s *site) close() error { return s.closer.Close() }
+// close gives log and store back; its error matters less than what was done before.
+func (s *site) close() error {
+	if s.log == nil {
+		return s.closer.Close()
+	}
+	return errors.Join(s.log.Close(), s.closer.Close())
+}
 
 // needs says what a command wants of an installation.
 type needs int
@@ -102,6 +109,11 @@ func (a *app) openConfig(ctx context.Context, c *Config, n needs, listen string)
 	}
 	if err := s.reporter.Prepare(ctx); err != nil {
 		return nil, errors.Join(err, s.close())
+	}
+	if n == toReport {
+		if err := s.openLog(ctx, listen != ""); err != nil {
+			return nil, errors.Join(err, s.close())
+		}
 	}
 	return s, nil
 }

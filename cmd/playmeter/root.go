@@ -39,7 +39,7 @@ func newRoot(a *app) *cobra.Command {
 		&cobra.Group{ID: "look", Title: "Look:"}, &cobra.Group{ID: "more", Title: "More:"})
 	root.SetHelpCommandGroupID("more")
 	root.SetCompletionCommandGroupID("more")
-	root.AddCommand(serveCommand(a), runCommand(a), fetchCommand(a), linkCommand(a), importCommand(a), withdrawCommand(a), keygenCommand(a), readerCommand(a), tokenCommand(a), envCommand(a),
+	root.AddCommand(serveCommand(a), runCommand(a), fetchCommand(a), linkCommand(a), importCommand(a), flussonicCommand(a), withdrawCommand(a), keygenCommand(a), readerCommand(a), tokenCommand(a), envCommand(a),
 		grantsCommand(a), rekeyCommand(a), statusCommand(a), verifyCommand(a), diffCommand(a), explainCommand(a), scheduleCommand(a), demoCommand(a), versionCommand(a), manCommand(a))
 	return root
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/playmeter/playmeter/bucket"
+	"github.com/playmeter/playmeter/intake"
 	"github.com/playmeter/playmeter/reporter"
 	"github.com/playmeter/playmeter/schemas"
 	"github.com/playmeter/playmeter/web"
@@ -62,8 +63,10 @@ type daemon struct {
 	*site
 	app     *app
 	http    *http.Server
-	audit   *web.Audit    // of what http hands out
-	address string        // of the page
+	audit   *web.Audit // of what http hands out
+	address string     // of the page
+	intake  *intake.Intake
+	sources *intake.Sources
 	keeper  *keeper       // of tenants and grants
 	stop    func()        // ends keeper and schedule
 	ended   chan struct{} // both have ended
@@ -80,11 +83,18 @@ func (a *app) startDaemon(ctx context.Context, c *Config) (*daemon, error) {
 	if err != nil {
 		return nil, errors.Join(err, door.Close())
 	}
-	d := &daemon{site: s, app: a, address: door.address(), ended: make(chan struct{}), failed: make(chan error, 2)}
+	sources, err := newSources(ctx, s)
+	if err != nil {
+		return nil, errors.Join(err, s.close(), door.Close())
+	}
+	d := &daemon{site: s, sources: sources, app: a, address: door.address(), ended: make(chan struct{}), failed: make(chan error, 2)}
 	metrics := web.NewMetrics(softwareVersion())
 	s.reporter.Done = func(_ schemas.Period, r *reporter.Result, err error) { metrics.Observe(r, err, time.Now()) }
 	s.show(showProgress(&progress{console: new(console), log: s.reporter.Log})) // in the log
-	d.keeper = newKeeper(a, s)
+	d.intake = intake.New(s.log)
+	d.intake.SetRules(c.Intake.rules())
+	metrics.Intake(d.intake, s.log)
+	d.keeper = newKeeper(a, s, d.intake)
 	d.startSchedule(ctx)
 	d.startHTTP(door, metrics)
 	a.say("playmeter is ready: page %s/ , object store %s", d.address, s.store.Config().Endpoint)
@@ -133,21 +143,24 @@ func (d *daemon) startSchedule(ctx context.Context) {
 	ctx, d.stop = context.WithCancel(context.WithoutCancel(ctx)) // close ends it, in its turn
 	go func() {
 		defer close(d.ended)
-		var both sync.WaitGroup
-		both.Go(func() { d.keeper.run(ctx) })
+		var all sync.WaitGroup
+		all.Go(func() { d.keeper.run(ctx) })
+		all.Go(func() { d.sources.Run(ctx) })
+		all.Go(func() { d.log.Run(ctx, d.reporter.Buckets.Usage, d.tellFile) })
 		if err := d.reporter.Serve(ctx); err != nil {
 			d.failed <- err
 		}
-		both.Wait()
+		all.Wait()
 	}()
 }
 
-// ready tells what keeps the daemon from its work: the store, or grants that do not hold.
+// ready tells what keeps the daemon from its work: the store, a log of posted events that takes none, or grants that do
+// not hold.
 func (d *daemon) ready(ctx context.Context) error {
 	if _, err := d.store.Now(ctx); err != nil {
 		return err
 	}
-	return d.keeper.ready()
+	return errors.Join(d.log.Ready(), d.keeper.ready())
 }
 
 func (d *daemon) nextRuns(now time.Time) []web.NextRun {

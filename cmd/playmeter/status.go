@@ -39,14 +39,17 @@ func statusCommand(a *app) *cobra.Command {
 			return err
 		}
 		defer s.close()
-		status, err := s.reporter.StatusOf(ctx, month)
-		if err != nil {
+		status := statusAnswer{}
+		if status.Status, err = s.reporter.StatusOf(ctx, month); err != nil {
+			return err
+		}
+		if err := status.lookAtIntake(ctx, s); err != nil {
 			return err
 		}
 		if a.json {
 			return a.printJSON(status)
 		}
-		return a.tellStatus(status)
+		return a.tellStatus(&status)
 	})
 	return c
 }
@@ -54,7 +57,7 @@ func statusCommand(a *app) *cobra.Command {
 // shownMonths is how many lines the table of months has at most.
 const shownMonths = 60
 
-func (a *app) tellStatus(s *reporter.Status) error {
+func (a *app) tellStatus(s *statusAnswer) error {
 	fmt.Fprintf(a.out, "%s, %s; %s\n", count(s.Files, "usage file"), humanize.IBytes(uint64(s.Bytes)), count(s.Packs, "pack"))
 	for _, line := range []struct {
 		n    int

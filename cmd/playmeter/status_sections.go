@@ -46,8 +46,9 @@ func (s *section) write(w io.Writer) {
 }
 
 // statusSections are what there is to say, the gravest first.
-func statusSections(s *reporter.Status) []section {
-	out := []section{grantsSection(s), asideSection(s), unreadableSection(s), expiringSection(s)}
+func statusSections(a *statusAnswer) []section {
+	s := a.Status
+	out := []section{intakeSection(a.Intake), sourcesSection(a.Sources), grantsSection(s), asideSection(s), unreadableSection(s), expiringSection(s)}
 	out = append(out, numberSections(s)...)
 	return append(out, clockSection(s), rejectedSection(s), placelessSection(s), copiesSection(s), waitingSection(s), withdrawnSection(s), strangerSection(s))
 }

@@ -12,7 +12,7 @@ import (
 // told is what status prints after the table.
 func told(s *reporter.Status) string {
 	var b strings.Builder
-	for _, section := range statusSections(s) {
+	for _, section := range statusSections(&statusAnswer{Status: s}) {
 		section.write(&b)
 	}
 	return b.String()

@@ -1,0 +1,171 @@
+package intake
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/playmeter/playmeter/accounting"
+)
+
+// Chunk is a part of a post as it is kept: lines of NDJSON, as one zstd frame.
+type Chunk struct {
+	Frame  []byte
+	Events int
+}
+
+// maxFrame bounds a frame, so that it fits into a message with its headers.
+const maxFrame = maxMessage - 4<<10
+
+// maxMessageEvents bounds the events of a message that several posts share. A message is never divided, so they must all
+// fit into one file, whatever they are.
+const maxMessageEvents = accounting.MaxTenants / 2
+
+// appending is a chunk on its way into the log.
+type appending struct {
+	Chunk
+	done chan error // takes one answer without waiting
+}
+
+// Append puts chunks into the log. When it returns nil they are durable; when it fails, some may be, and the
+// sender sends all of them again.
+//
+//   - Errors: ErrFull, ErrDisk, ErrLog, and the context's.
+func (l *Log) Append(ctx context.Context, chunks []Chunk) error {
+	waiting := make([]*appending, 0, len(chunks))
+	var err error
+	for _, c := range chunks {
+		a := &appending{Chunk: c, done: make(chan error, 1)}
+		select {
+		case l.appends <- a:
+			waiting = append(waiting, a)
+			continue
+		case <-l.closing:
+			err = fmt.Errorf("%w: it is being closed", ErrLog)
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+		break
+	}
+	for _, a := range waiting { // an answer always comes
+		err = errors.Join(err, <-a.done)
+	}
+	return err
+}
+
+// commit writes what is appended. What comes while a message is being written shares the next one: so many
+// small posts cost one sync together.
+func (l *Log) commit() {
+	for {
+		select {
+		case a := <-l.appends:
+			l.write(l.gather(a))
+		case <-l.closing:
+			return
+		}
+	}
+}
+
+// gather takes what waits beside a, as far as it fits into one message.
+func (l *Log) gather(a *appending) []*appending {
+	group, size, events := []*appending{a}, len(a.Frame), a.Events
+	for {
+		select {
+		case more := <-l.appends:
+			if size+len(more.Frame) > maxFrame || events+more.Events > maxMessageEvents {
+				l.write(group)
+				group, size, events = nil, 0, 0
+			}
+			group, size, events = append(group, more), size+len(more.Frame), events+more.Events
+		default:
+			return group
+		}
+	}
+}
+
+// write publishes one message, and answers those who wait for it.
+func (l *Log) write(group []*appending) {
+	var data []byte
+	for _, a := range group {
+		data = append(data, a.Frame...)
+	}
+	err := l.publish(data)
+	l.note(err)
+	for _, a := range group {
+		a.done <- err
+	}
+}
+
+// publish returns nil when the message is durable.
+func (l *Log) publish(data []byte) error {
+	if err := l.room(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), askPatience)
+	defer cancel()
+	err := l.send(ctx, data)
+	if l.needsRestart(err) {
+		if again := l.restart(ctx); again != nil {
+			return fmt.Errorf("%w: %w; and it cannot be opened again: %w", ErrLog, err, again)
+		}
+		err = l.send(ctx, data)
+	}
+	if err == nil && l.server != nil {
+		err = l.server.syncNames()
+	}
+	if err == nil || errors.Is(err, ErrFull) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrLog, err)
+}
+
+// needsRestart tells whether the server must begin anew: one that could not write once writes no more. One that is
+// only slow is let be.
+func (l *Log) needsRestart(err error) bool {
+	slow := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout)
+	return err != nil && l.server != nil && !errors.Is(err, ErrFull) && !slow && time.Since(l.restarted) > restartPause
+}
+
+func (l *Log) send(ctx context.Context, data []byte) error {
+	js, _, _, _ := l.streams()
+	if js == nil {
+		return errors.New("it is not open")
+	}
+	_, err := js.Publish(ctx, l.cfg.events(), data, jetstream.WithExpectStream(l.cfg.Stream), jetstream.WithRetryAttempts(1))
+	if err != nil && strings.Contains(err.Error(), "maximum bytes exceeded") {
+		return fmt.Errorf("%w: it holds %d MiB, as intake.most allows, because its events cannot be put into the usage bucket; the daemon's log says why", ErrFull, l.cfg.Most>>20)
+	}
+	return err
+}
+
+// note remembers what an append came to, and says it once where it changes.
+func (l *Log) note(err error) {
+	before := l.trouble.Load()
+	if err == nil {
+		if before != nil {
+			l.trouble.Store(nil)
+			l.out.Info("events are taken in again")
+		}
+		return
+	}
+	l.trouble.Store(&err)
+	if before == nil || (*before).Error() != err.Error() {
+		l.out.Error("events cannot be taken in", "err", err)
+	}
+}
+
+// retryAfter is how long senders are asked to wait.
+func retryAfter(err error) time.Duration {
+	switch {
+	case errors.Is(err, ErrBusy):
+		return time.Second
+	case errors.Is(err, ErrFull), errors.Is(err, ErrDisk):
+		return 30 * time.Second
+	}
+	return 5 * time.Second
+}
