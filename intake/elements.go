@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"mime"
 	"net/http"
 	"net/url"
@@ -39,8 +40,7 @@ func findElements(h http.Header, body []byte, memory *budget) (elements, error) 
 	kind, _, _ := mime.ParseMediaType(h.Get("Content-Type"))
 	trimmed := bytes.TrimLeft(bytes.TrimPrefix(body, []byte("\uFEFF")), " \t\r\n")
 	ce := strings.HasPrefix(kind, "application/cloudevents") || h.Get("Ce-Specversion") != ""
-	lines := !ce && (len(trimmed) == 0 || trimmed[0] != '[' && (bytes.IndexByte(trimmed, '\n') < 0 || !json.Valid(trimmed)))
-	if lines {
+	if !ce && (len(trimmed) == 0 || trimmed[0] != '[' && firstLineIsWhole(trimmed)) {
 		return elements{lines: body}, nil
 	}
 	if err := memory.take(2 * int64(len(body))); err != nil { // for the elements, and for their lines
@@ -63,7 +63,33 @@ func findElements(h http.Header, body []byte, memory *budget) (elements, error) 
 		list, err := splitList(trimmed)
 		return bareEvents(list), err
 	}
-	return bareEvents([]json.RawMessage{trimmed}), nil // one object, printed over several lines
+	if list, err := splitStream(trimmed); err == nil {
+		return bareEvents(list), nil
+	}
+	return elements{lines: body}, nil // what is wrong with each line is said of it
+}
+
+// firstLineIsWhole tells whether a body is NDJSON, rather than objects that are printed over several lines, or that lost the ends
+// of their lines, as with curl -d.
+func firstLineIsWhole(body []byte) bool {
+	line, _, _ := bytes.Cut(body, []byte{'\n'})
+	return json.Valid(line)
+}
+
+// splitStream takes JSON values apart that follow each other.
+func splitStream(body []byte) (list []json.RawMessage, err error) {
+	d := json.NewDecoder(bytes.NewReader(body))
+	for {
+		var one json.RawMessage
+		if err := d.Decode(&one); err == io.EOF {
+			return list, nil
+		} else if err != nil {
+			return nil, err
+		}
+		if list = append(list, one); len(list) > maxElements {
+			return nil, fmt.Errorf("%w: it has more than %d events", ErrTooLarge, maxElements)
+		}
+	}
 }
 
 // maxElements bounds the elements of a list.

@@ -43,8 +43,8 @@ type Log struct {
 	appends   chan *appending
 	closing   chan struct{}
 	ended     sync.WaitGroup
-	trouble   atomic.Pointer[error] // what the last append came to
-	restarted time.Time             // when the server was last started anew
+	trouble   atomic.Pointer[trouble] // what the last append came to
+	restarted time.Time               // when the server was last started anew
 	flushing  sync.Mutex
 }
 
@@ -113,7 +113,7 @@ func (l *Log) dial(ctx context.Context) (err error) {
 // open for the time of a command.
 func (l *Log) patience() time.Duration {
 	if l.cfg.Own {
-		return 2 * time.Minute
+		return 30 * time.Second
 	}
 	return askPatience
 }
@@ -276,13 +276,23 @@ func (l *Log) State(ctx context.Context) (State, error) {
 	return s, nil
 }
 
+// trouble is why an append failed.
+type trouble struct {
+	err error
+	at  time.Time
+}
+
+// troubleHolds is for how long it is believed that the next append would fail as the last one did. Whoever asks whether
+// we are ready before he sends anything would else never find out.
+const troubleHolds = 30 * time.Second
+
 // Ready tells why nothing can be taken in; nil where it can.
 func (l *Log) Ready() error {
 	if err := l.room(); err != nil {
 		return err
 	}
-	if err := l.trouble.Load(); err != nil {
-		return *err
+	if t := l.trouble.Load(); t != nil && !errors.Is(t.err, ErrDisk) && time.Since(t.at) < troubleHolds {
+		return t.err
 	}
 	return nil
 }

@@ -110,8 +110,8 @@ func (a *app) openConfig(ctx context.Context, c *Config, n needs, listen string)
 	if err := s.reporter.Prepare(ctx); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
-	if n == toReport {
-		if err := s.openLog(ctx, listen != ""); err != nil {
+	if n == toReport && listen == "" { // a daemon opens it once the store is its own
+		if err := s.openLog(ctx, false); err != nil {
 			return nil, errors.Join(err, s.close())
 		}
 	}

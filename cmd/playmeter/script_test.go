@@ -59,7 +59,12 @@ func cmdTenants(ts *testscript.TestScript, _ bool, args []string) {
 // ready DATADIR waits until a daemon serves it.
 func cmdReady(ts *testscript.TestScript, neg bool, args []string) {
 	for range 200 {
-		if _, ok := bucket.Running(ts.MkAbs(args[0])); ok != neg {
+		_, ok := bucket.Running(ts.MkAbs(args[0]))
+		if !neg && ok { // the log of posted events is opened last
+			_, err := os.Stat(filepath.Join(ts.MkAbs(args[0]), "intake", "address"))
+			ok = err == nil
+		}
+		if ok != neg {
 			return
 		}
 		time.Sleep(50 * time.Millisecond)

@@ -122,6 +122,9 @@ func (a *app) openServing(ctx context.Context, c *Config) (*site, error) {
 			return nil, err
 		}
 		if _, ours := s.closer.(*bucket.Embedded); ours || !c.ObjectStore.Embedded() {
+			if err := s.openLog(ctx, true); err != nil {
+				return nil, errors.Join(err, s.close())
+			}
 			return s, nil
 		}
 		s.close()
