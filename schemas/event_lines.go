@@ -18,8 +18,8 @@ const maxLinesDict = 4 << 20
 
 // NewEventLines has no stream yet: see Reset.
 func NewEventLines() *EventLines {
-	l := &EventLines{lineBatches{lines: newLines(nil)}}
-	l.rows.init(linesPerBatch, maxLinesDict, func(string) {})
+	l := &EventLines{lineBatches{lines: newLines(nil), rows: lineRows{size: linesPerBatch, most: maxLinesDict}}}
+	l.rows.init(func(string) {})
 	return l
 }
 

@@ -122,7 +122,9 @@ func (u *lineUsage) extraFields() []string {
 	return slices.Sorted(maps.Keys(u.extra))
 }
 
-func (u *lineUsage) part() *linePart { return &linePart{file: u} }
+func (u *lineUsage) part() *linePart {
+	return &linePart{file: u, lineBatches: lineBatches{rows: lineRows{size: MaxBatch, most: maxDict}}}
+}
 
 // maxBatchBytes ends a batch whose lines take more.
 const maxBatchBytes = 16 << 20
@@ -170,7 +172,7 @@ func (p *linePart) next() (*Batch, error) {
 			return nil, err
 		}
 		p.lines, p.done = newLines(in), done
-		p.rows.init(MaxBatch, maxDict, p.file.addExtra)
+		p.rows.init(p.file.addExtra)
 	}
 	return p.lineBatches.next()
 }

@@ -55,10 +55,10 @@ type lineKey struct {
 	field lineField
 }
 
-func (r *lineRows) init(size, most int, extra func(string)) {
-	r.size, r.most, r.extra = size, most, extra
+func (r *lineRows) init(extra func(string)) {
+	r.extra = extra
 	r.b.Dict = NewDict()
-	r.bad = make([]Reason, size)
+	r.bad = make([]Reason, r.size)
 }
 
 // begin starts a batch.
