@@ -18,10 +18,11 @@ const module = "github.com/playmeter/playmeter"
 // of lower floors.
 var floors = map[string]int{
 	"schemas": 0, "crypto": 0, "bucket": 0,
-	"accounting/enrichment": 1, "accounting": 2, "accounting/sample": 2, "intake/logs": 2, "intake/flussonic": 2,
-	"reporter": 3, "statistics": 3, "intake": 3,
-	"web":           4,
-	"cmd/playmeter": 5,
+	"accounting/enrichment": 1, "accounting": 2, "accounting/sample": 2,
+	"intake/logs": 3, "intake/flussonic": 3,
+	"reporter": 4, "statistics": 4, "intake": 4,
+	"web":           5,
+	"cmd/playmeter": 6,
 }
 
 // helpers are packages that only tests import; they stand beside the house.

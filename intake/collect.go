@@ -136,7 +136,7 @@ func (c *collector) records(r *flussonic.Result) error {
 		c.receipt.refuse(refused.Index, reasonRecord, refused.Reason)
 	}
 	for i := range r.Events {
-		if err := c.add(&r.Events[i], -1); err != nil {
+		if err := c.add(&r.Events[i], r.Places[i]); err != nil {
 			return err
 		}
 	}

@@ -20,7 +20,7 @@ type Counts struct {
 	refused  map[string]int64
 }
 
-// Outcome is how posts of a route ended: stored, bad, busy, full, disk, log or unsigned.
+// Outcome is how posts of a route ended: stored, refused (all that was in them), bad, unsigned, busy, full, disk or log.
 type Outcome struct{ Route, Result string }
 
 // Counted are counts at one moment.
@@ -37,7 +37,11 @@ func (c *Counts) post(route string, r *Receipt, err error) {
 	if c.posts == nil {
 		c.posts, c.accepted, c.refused = map[Outcome]int64{}, map[string]int64{}, map[string]int64{}
 	}
-	c.posts[Outcome{route, result(err)}]++
+	outcome := result(err)
+	if err == nil && r.Accepted == 0 && r.Refused > 0 {
+		outcome = "refused"
+	}
+	c.posts[Outcome{route, outcome}]++
 	if err != nil {
 		return
 	}

@@ -199,6 +199,10 @@ func TestASignatureAuthenticates(t *testing.T) {
 	}{
 		{"a right one", "/intake/flussonic", "", goodRecord, []string{"X-Signature", sign(goodRecord, signKey)}, 200},
 		{"from another machine", "/intake/flussonic", "", goodRecord, []string{"X-Signature", sign(goodRecord, signKey), "Address", "192.0.2.1:1", "Host", "meter.example.com"}, 200},
+		{"for the key's own tenant", "/intake/flussonic?tenant=iten1", "", goodRecord, []string{"X-Signature", sign(goodRecord, signKey)}, 200},
+		{"by a key of no tenant", "/intake/flussonic", "", goodRecord, []string{"X-Signature", sign(goodRecord, "another")}, 200},
+		{"by a key of no tenant, for one that the address names", "/intake/flussonic?tenant=iten1", "", goodRecord, []string{"X-Signature", sign(goodRecord, "another")}, 401},
+		{"by a key of no tenant, with a token too", "/intake/flussonic?tenant=iten1", nodeToken, goodRecord, []string{"X-Signature", sign(goodRecord, "another")}, 200},
 		{"of what was sent, packed", "/intake/flussonic", "", packed, []string{"X-Signature", sign(packed, signKey), "Content-Encoding", "gzip"}, 200},
 		{"of what was packed", "/intake/flussonic", "", packed, []string{"X-Signature", sign(goodRecord, signKey), "Content-Encoding", "gzip"}, 401},
 		{"of another body", "/intake/flussonic", "", goodRecord + " ", []string{"X-Signature", sign(goodRecord, signKey)}, 401},

@@ -24,7 +24,7 @@ func (m *Metrics) Intake(in *intake.Intake, log *intake.Log) {
 	}
 	m.registry.MustRegister(&intakeMetrics{in: in, log: log,
 		events:  describe("events_total", "Posted events that were taken in, by route.", "route"),
-		posts:   describe("posts_total", "Posts, by route and what became of them: stored, bad, unsigned, busy, full, disk or log.", "route", "result"),
+		posts:   describe("posts_total", "Posts, by route and what became of them: stored, refused (all events of them), bad, unsigned, busy, full, disk or log.", "route", "result"),
 		refused: describe("events_refused_total", "Posted events that were refused, by reason.", "reason"),
 		bytes:   describe("log_bytes", "What waits in the log of posted events for a usage file."),
 		most:    describe("log_bytes_max", "What the log of posted events may hold."),

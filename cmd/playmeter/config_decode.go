@@ -121,7 +121,7 @@ func (d *configDecoder) plainNode(path string, n ast.Node, v reflect.Value) {
 	case nodeDecoder:
 		t.decodeNode(d, path, n)
 		return
-	case *netip.Prefix, *Day: // structures that are written as one text
+	case *netip.Prefix, *Day, *Switch: // structures that are written as one text
 		d.scalar(path, n, into)
 		return
 	}

@@ -272,7 +272,8 @@ func TestTheExampleIsTrue(t *testing.T) {
 	full = strings.Replace(full, "  tiers: industry\n", "", 1)
 	full = strings.Replace(full, "RECIPIENT", exampleRecipient, 1)
 	checks := ConfigChecks{Schedule: testChecks.Schedule, Recipient: func(s string) error { _, err := crypto.ParseRecipient(s); return err }}
-	c, err = parseConfig(configSource{path: "x.yaml", data: []byte(full), env: []string{"PLAYMETER_S3_ACCESS_KEY=a", "PLAYMETER_S3_SECRET_KEY=b", "BILLING_ACCESS_KEY=c", "BILLING_SECRET_KEY=d"}}, checks)
+	c, err = parseConfig(configSource{path: "x.yaml", data: []byte(full), env: []string{"PLAYMETER_S3_ACCESS_KEY=a", "PLAYMETER_S3_SECRET_KEY=b", "BILLING_ACCESS_KEY=c", "BILLING_SECRET_KEY=d",
+		"NATS_PASSWORD=e", "NATS_TOKEN=f", "STREAMER_SIGN_KEY=g", "CDN_ACCESS_KEY=h", "CDN_SECRET_KEY=i"}}, checks)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, full)
 	}

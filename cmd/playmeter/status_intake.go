@@ -75,7 +75,7 @@ func sourcesSection(all []intake.SourceState) section {
 		}
 		for _, why := range slices.Sorted(maps.Keys(s.Skipped)) {
 			if why.Bad() {
-				out.add("  %s lines left out: %s (%s)", humanize.Comma(s.Skipped[why]), why, reasonWords[why])
+				out.add("  %s left out: %s (%s)", count(int(s.Skipped[why]), "line"), why, reasonWords[why])
 			}
 		}
 	}

@@ -34,6 +34,7 @@ type Options struct {
 // Result is what a body came to.
 type Result struct {
 	Events  []schemas.Event // in the body's order
+	Places  []int           // of the events in the body, from 0
 	Refused []Refused       // by index
 	Ignored int             // elements that are of no concern: events other than those of play sessions
 }
@@ -69,6 +70,8 @@ func Decode(body []byte, o Options) (Result, error) {
 			d.result.Ignored++
 		} else if err != nil {
 			d.result.Refused = append(d.result.Refused, Refused{i, err.Error()})
+		} else {
+			d.result.Places = append(d.result.Places, i)
 		}
 	}
 	return d.result, nil

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/playmeter/playmeter/accounting"
 	"github.com/playmeter/playmeter/schemas"
 )
 
@@ -79,6 +80,7 @@ func (r *Reader) Next(events []schemas.Event) (n int, err error) {
 			r.summary.skip(r.from.line(), why)
 			continue
 		}
+		accounting.Discreet(&events[n])
 		r.summary.Events++
 		n++
 	}
