@@ -7,7 +7,7 @@ BIN     := bin/playmeter
 DATA    ?= ./playmeter-data
 FUZZTIME ?= 10s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
-RACE    := ./accounting ./bucket ./crypto ./reporter ./web ./cmd/...
+RACE    := ./accounting ./bucket ./crypto ./intake/... ./reporter ./web ./cmd/...
 
 .DEFAULT_GOAL := help
 .PHONY: help run build test test-short test-long test-s3 test-e2e test-race bench fuzz lint tools cc clean
@@ -67,7 +67,7 @@ lint: ## gofmt, vet, staticcheck
 
 # Foreign programs that some tests use. Never a reason to fail: without them
 # those tests are skipped and say so.
-TOOLS := age:age s3cmd:s3cmd ssh-keygen:openssh-client
+TOOLS := age:age s3cmd:s3cmd ssh-keygen:openssh-client strace:strace
 tools:
 	@missing=; for t in $(TOOLS); do command -v $${t%%:*} >/dev/null || missing="$$missing $${t##*:}"; done; \
 	if [ -n "$$missing" ]; then \

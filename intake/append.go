@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/playmeter/playmeter/accounting"
@@ -106,14 +105,12 @@ func (l *Log) publish(data []byte) error {
 	if err := l.room(); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), askPatience)
-	defer cancel()
-	err := l.send(ctx, data)
+	err := l.send(data)
 	if l.needsRestart(err) {
-		if again := l.restart(ctx); again != nil {
+		if again := l.restart(); again != nil {
 			return fmt.Errorf("%w: %w; and it cannot be opened again: %w", ErrLog, err, again)
 		}
-		err = l.send(ctx, data)
+		err = l.send(data)
 	}
 	if err == nil && l.server != nil {
 		err = l.server.syncNames()
@@ -124,19 +121,22 @@ func (l *Log) publish(data []byte) error {
 	return fmt.Errorf("%w: %w", ErrLog, err)
 }
 
-// needsRestart tells whether the server must begin anew: one that could not write once writes no more. One that is
-// only slow is let be.
-func (l *Log) needsRestart(err error) bool {
-	slow := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout)
-	return err != nil && l.server != nil && !errors.Is(err, ErrFull) && !slow && time.Since(l.restarted) > restartPause
-}
-
-func (l *Log) send(ctx context.Context, data []byte) error {
+func (l *Log) send(data []byte) error {
 	js, _, _, _ := l.streams()
 	if js == nil {
 		return errors.New("it is not open")
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), askPatience)
+	defer cancel()
+	if l.server != nil {
+		var done func()
+		ctx, done = l.server.await(ctx)
+		defer done()
+	}
 	_, err := js.Publish(ctx, l.cfg.events(), data, jetstream.WithExpectStream(l.cfg.Stream), jetstream.WithRetryAttempts(1))
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		err = cause
+	}
 	if err != nil && strings.Contains(err.Error(), "maximum bytes exceeded") {
 		return fmt.Errorf("%w: it holds %d MiB, as intake.most allows, because its events cannot be put into the usage bucket; the daemon's log says why", ErrFull, l.cfg.Most>>20)
 	}
@@ -153,8 +153,8 @@ func (l *Log) note(err error) {
 		}
 		return
 	}
-	l.trouble.Store(&err)
-	if before == nil || (*before).Error() != err.Error() {
+	l.trouble.Store(&trouble{err, time.Now()})
+	if before == nil || before.err.Error() != err.Error() {
 		l.out.Error("events cannot be taken in", "err", err)
 	}
 }

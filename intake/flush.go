@@ -25,7 +25,7 @@ func (l *Log) Flush(ctx context.Context, to Files, stored func(File)) error {
 	defer l.flushing.Unlock()
 	_, events, _, _ := l.streams()
 	info, err := events.Info(ctx)
-	if err != nil {
+	if err = l.mend(err); err != nil {
 		return fmt.Errorf("ask what waits in the intake's log: %w", err)
 	}
 	until := info.State.LastSeq
@@ -69,7 +69,7 @@ func (l *Log) flushDue(ctx context.Context, to Files, stored func(File)) error {
 	defer l.flushing.Unlock()
 	for {
 		s, err := l.State(ctx)
-		if err != nil {
+		if err = l.mend(err); err != nil {
 			return err
 		}
 		if s.Posts == 0 || s.Bytes < uint64(l.cfg.Bytes) && time.Since(s.Oldest) < l.cfg.Every {
@@ -100,8 +100,11 @@ func (l *Log) file(ctx context.Context, to Files, stored func(File)) (last uint6
 		if err != nil && !errors.Is(err, bucket.ErrExist) { // its name is that of its content: what exists is it
 			return 0, fmt.Errorf("put events from the intake's log into the usage bucket: %w", err)
 		}
-		if err := events.Purge(ctx, jetstream.WithPurgeSequence(d.Last+1)); err != nil {
+		if err := l.mend(events.Purge(ctx, jetstream.WithPurgeSequence(d.Last+1))); err != nil {
 			return 0, fmt.Errorf("take events that are in %s out of the intake's log: %w", d.Key, err)
+		}
+		if t := l.trouble.Load(); t != nil && errors.Is(t.err, ErrFull) {
+			l.trouble.CompareAndSwap(t, nil)
 		}
 		if stored != nil {
 			stored(File{Key: d.Key, Events: d.events, Bytes: int64(len(d.content)), Oldest: d.at})
@@ -144,7 +147,7 @@ func (l *Log) decide(ctx context.Context, js jetstream.JetStream, events, files 
 	if errors.As(err, &refused) && (refused.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || refused.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant) {
 		return nil, true, nil
 	}
-	if err != nil {
+	if err = l.mend(err); err != nil {
 		return nil, false, fmt.Errorf("note in the intake's log which events go into %s: %w", d.Key, err)
 	}
 	return d, false, nil

@@ -32,6 +32,7 @@ type Intake struct {
 	memory  *semaphore.Weighted
 	packer  *zstd.Encoder
 	readers sync.Pool // of *reader
+	lines   sync.Pool // of *[]byte: what collectors write to
 	rules   atomic.Pointer[Rules]
 	Counts  Counts
 }
@@ -57,6 +58,7 @@ func New(log Appender) *Intake {
 	}
 	in := &Intake{log: log, memory: semaphore.NewWeighted(maxMemory), packer: packer}
 	in.readers.New = func() any { return &reader{lines: schemas.NewEventLines()} }
+	in.lines.New = func() any { return new([]byte) }
 	in.SetRules(&Rules{})
 	return in
 }
@@ -174,17 +176,31 @@ func (in *Intake) take(ctx context.Context, route string, p *Post, collect func(
 	if err != nil {
 		return Receipt{}, err
 	}
-	c := &collector{in: in, memory: memory, receipt: &receipt}
-	if err := collect(c, sent, body); err != nil {
+	chunks, err := in.chunks(memory, &receipt, func(c *collector) error { return collect(c, sent, body) })
+	if err != nil {
 		return Receipt{}, err
 	}
-	if err := c.pack(); err != nil {
-		return Receipt{}, err
-	}
-	if err := in.log.Append(ctx, c.chunks); err != nil {
+	if err := in.log.Append(ctx, chunks); err != nil {
 		return Receipt{}, err
 	}
 	return receipt, nil
+}
+
+// chunks are what a post has collected.
+func (in *Intake) chunks(memory *budget, receipt *Receipt, collect func(*collector) error) ([]Chunk, error) {
+	lines := in.lines.Get().(*[]byte)
+	c := &collector{in: in, memory: memory, receipt: receipt, lines: (*lines)[:0]}
+	defer func() {
+		*lines = c.lines
+		in.lines.Put(lines)
+	}()
+	if err := collect(c); err != nil {
+		return nil, err
+	}
+	if err := c.pack(); err != nil {
+		return nil, err
+	}
+	return c.chunks, nil
 }
 
 // RetryAfter is how long a sender is asked to wait after an error that passes; 0 after one that stays.

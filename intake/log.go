@@ -40,12 +40,14 @@ type Log struct {
 	files  jetstream.Stream
 	epoch  string // of the stream of events: another stream has another
 
-	appends   chan *appending
-	closing   chan struct{}
-	ended     sync.WaitGroup
-	trouble   atomic.Pointer[trouble] // what the last append came to
-	restarted time.Time               // when the server was last started anew
-	flushing  sync.Mutex
+	appends    chan *appending
+	closing    chan struct{}
+	ended      sync.WaitGroup
+	trouble    atomic.Pointer[trouble] // what the last append came to
+	restarted  time.Time               // when the server was last started anew
+	restarting sync.Mutex              // held while it is
+	unstarted  error                   // what the last restart came to
+	flushing   sync.Mutex
 }
 
 const (
@@ -216,12 +218,41 @@ func (l *Log) streams() (js jetstream.JetStream, events, files jetstream.Stream,
 	return l.js, l.events, l.files, l.epoch
 }
 
-// restart starts the embedded server anew: one that could not write, for want of room, writes no more until then.
-func (l *Log) restart(ctx context.Context) error {
+// needsRestart tells whether the server must begin anew: one that could not write once writes no more, and does not always
+// answer that.
+func (l *Log) needsRestart(err error) bool {
+	return err != nil && l.server != nil && !errors.Is(err, ErrFull) && !errors.Is(err, context.Canceled)
+}
+
+// mend restarts the server after an error of it, so that the next attempt may go well.
+func (l *Log) mend(err error) error {
+	if l.needsRestart(err) {
+		return errors.Join(err, l.restart())
+	}
+	return err
+}
+
+// restart starts the embedded server anew: one that could not write, for want of room, writes no more until then. One
+// that was started just now is let be.
+func (l *Log) restart() error {
+	l.restarting.Lock()
+	defer l.restarting.Unlock()
+	select {
+	case <-l.closing:
+		return errors.New("it is being closed")
+	default:
+	}
+	if time.Since(l.restarted) < restartPause {
+		return l.unstarted
+	}
 	l.restarted = time.Now()
+	l.unstarted = l.startAnew()
+	return l.unstarted
+}
+
+func (l *Log) startAnew() error {
 	l.conn.Close()
 	l.server.stop()
-	l.server.synced = nil
 	if err := l.server.start(l.out); err != nil {
 		return err
 	}
@@ -230,7 +261,7 @@ func (l *Log) restart(ctx context.Context) error {
 		return err
 	}
 	l.conn = conn
-	return l.connect(ctx)
+	return l.connect(context.Background())
 }
 
 // Close ends the log; what is on its way in is answered before. Events that are not in a file yet stay where they are.
@@ -241,6 +272,8 @@ func (l *Log) Close() error {
 }
 
 func (l *Log) shut() error {
+	l.restarting.Lock()
+	defer l.restarting.Unlock()
 	if l.conn != nil {
 		l.conn.Close()
 	}

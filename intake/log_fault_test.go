@@ -97,6 +97,7 @@ func (s *saboteur) hit(write string, do func() error) error {
 
 // sabotage puts the saboteur between the log and its writes.
 func (s *saboteur) sabotage(to *shelf) {
+	s.l.restarted = time.Now() // so that the log does not think that its server needs it
 	s.l.js, s.l.events = faultyJetStream{s.l.js, s.hit}, faultyStream{s.l.events, s.hit}
 	to.fail = func(string) (before, after error) {
 		err := s.hit(writeFile, func() error { return nil })

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -25,7 +27,10 @@ type embedded struct {
 	lock *os.File
 	nats *server.Server
 
+	naming sync.Mutex
 	synced map[string]bool // files whose names are durable
+
+	waiting atomic.Pointer[context.CancelCauseFunc] // ends the wait for an answer that will not come
 }
 
 // serverPatience is how long the server may take to start; it reads what the log holds.
@@ -61,7 +66,7 @@ func (e *embedded) start(log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	s.SetLoggerV2(serverLog{log}, false, false, false)
+	s.SetLoggerV2(serverLog{log, e}, false, false, false)
 	s.Start()
 	if !s.ReadyForConnections(serverPatience) || !s.JetStreamEnabled() {
 		s.Shutdown()
@@ -69,6 +74,9 @@ func (e *embedded) start(log *slog.Logger) error {
 		return errors.New("the server does not start; the log says why")
 	}
 	e.nats = s
+	e.naming.Lock()
+	e.synced = nil // it may have made files anew
+	e.naming.Unlock()
 	return writeAddress(e.dir, address{URL: s.ClientURL(), Token: token})
 }
 
@@ -94,6 +102,8 @@ func (e *embedded) close() error {
 // syncNames makes the names of the log's files durable. The server syncs what it writes, but not the folder
 // when it begins another file.
 func (e *embedded) syncNames() error {
+	e.naming.Lock()
+	defer e.naming.Unlock()
 	folder := filepath.Join(e.dir, "jetstream")
 	files, err := filepath.Glob(filepath.Join(folder, "*", "streams", "*", "msgs", "*.blk"))
 	if err != nil {
@@ -187,10 +197,32 @@ func lockDir(dir string) (*os.File, error) {
 }
 
 // serverLog hands the server's warnings and errors to ours; what it does in between is of no interest.
-type serverLog struct{ log *slog.Logger }
+type serverLog struct {
+	log    *slog.Logger
+	server *embedded
+}
+
+// notStored is what the server says when it could not write a message. Whoever sent it gets no answer.
+const notStored = "failed to store a msg on stream"
 
 func (l serverLog) say(level slog.Level, format string, v ...any) {
-	l.log.Log(context.Background(), level, "intake log", "err", strings.TrimSpace(fmt.Sprintf(format, v...)))
+	text := strings.TrimSpace(fmt.Sprintf(format, v...))
+	l.log.Log(context.Background(), level, "intake log", "err", text)
+	if strings.Contains(text, notStored) {
+		if fail := l.server.waiting.Load(); fail != nil {
+			(*fail)(errors.New(text))
+		}
+	}
+}
+
+// await gives a context for one write, which ends when the server says that it could not do it.
+func (e *embedded) await(ctx context.Context) (_ context.Context, done func()) {
+	ctx, fail := context.WithCancelCause(ctx)
+	e.waiting.Store(&fail)
+	return ctx, func() {
+		e.waiting.CompareAndSwap(&fail, nil)
+		fail(nil)
+	}
 }
 
 func (l serverLog) Noticef(string, ...any)         {}

@@ -21,7 +21,8 @@ import (
 )
 
 const serveHelp = `Runs the daemon: the object store (unless object_store names another), the
-schedule of every tenant, and a page with health checks and metrics.
+schedule of every tenant, the intake of posted events, the import of logs from
+buckets (sources), and a page with health checks and metrics.
 
 SIGINT or SIGTERM ends it: nothing new begins, a run in flight ends between two
 steps, before its commit or after it. A second signal ends it at once. However it

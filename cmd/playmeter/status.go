@@ -17,7 +17,8 @@ const statusHelp = `Shows every tenant's months, their last and next runs, and, 
 say: usage files that could not be read and why, rejected rows, events that nodes
 numbered and that never came, numbers that were used twice, clocks that run ahead,
 copies that were left out, what was withdrawn, final months that wait for a
-restatement, usage of tenants that are not configured.
+restatement, usage of tenants that are not configured, posted events that wait for a
+usage file, what came of sources of logs.
 
 It looks at what runs have stored, and counts nothing anew: usage files that came
 since the last run are not in it. Gaps are looked for in the newest three months with
