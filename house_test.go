@@ -19,7 +19,8 @@ const module = "github.com/playmeter/playmeter"
 var floors = map[string]int{
 	"schemas": 0, "crypto": 0, "bucket": 0,
 	"accounting/enrichment": 1, "accounting": 2, "accounting/sample": 2,
-	"intake/logs": 3, "intake/flussonic": 3,
+	"intake/elements": 0,
+	"intake/logs":     3, "intake/flussonic": 3,
 	"reporter": 4, "statistics": 4, "intake": 4,
 	"web":           5,
 	"cmd/playmeter": 6,
@@ -39,7 +40,7 @@ var doors = map[string]string{
 	"github.com/ua-parser/uap-go":             "accounting/enrichment",
 	"github.com/oschwald/maxminddb-golang/v2": "accounting/enrichment",
 	"github.com/nats-io":                      "intake",
-	"github.com/cloudevents/sdk-go/v2":        "intake",
+	"github.com/cloudevents/sdk-go/v2":        "",
 	"github.com/bmatcuk/doublestar/v4":        "intake/flussonic",
 	"github.com/spf13/cobra":                  "cmd/playmeter",
 	"github.com/goccy/go-yaml":                "cmd/playmeter",

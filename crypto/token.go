@@ -17,6 +17,9 @@ type Token struct {
 	Tenant string
 	// Reports are the reports that a token of RoleTenant reads: usage, sessions.
 	Reports []string
+	// Nodes are patterns of the ids of the nodes whose usage a token of RoleNode may post, such as edge-acme-*: * is
+	// any number of characters, ? one, [a-z] one of these, none of them a /; a \ takes the meaning off the next. None: all nodes.
+	Nodes []string
 
 	Created time.Time
 	Expires time.Time // zero: never

@@ -65,6 +65,7 @@ type storedToken struct {
 	Role    Role      `json:"role"`
 	Tenant  string    `json:"tenant,omitempty"`
 	Reports []string  `json:"reports,omitempty"`
+	Nodes   []string  `json:"nodes,omitempty"`
 	Created time.Time `json:"created"`
 	Expires time.Time `json:"expires,omitzero"`
 	Revoked time.Time `json:"revoked,omitzero"`
@@ -72,7 +73,7 @@ type storedToken struct {
 }
 
 func (s *storedToken) token() Token {
-	return Token{ID: s.ID, Name: s.Name, Role: s.Role, Tenant: s.Tenant, Reports: slices.Clone(s.Reports),
+	return Token{ID: s.ID, Name: s.Name, Role: s.Role, Tenant: s.Tenant, Reports: slices.Clone(s.Reports), Nodes: slices.Clone(s.Nodes),
 		Created: s.Created, Expires: s.Expires, Revoked: s.Revoked}
 }
 
@@ -119,7 +120,7 @@ func (s *TokenStore) load() (*tokenList, error) {
 	return list, err
 }
 
-// Add makes a token of t's name, role, tenant, reports and expiry. Its text is told this one
+// Add makes a token of t's name, role, tenant, reports, nodes and expiry. Its text is told this one
 // time. Errors list every problem.
 func (s *TokenStore) Add(t Token, now time.Time) (Secret, Token, error) {
 	now = now.UTC().Truncate(time.Second)
@@ -127,7 +128,7 @@ func (s *TokenStore) Add(t Token, now time.Time) (Secret, Token, error) {
 		return "", Token{}, err
 	}
 	id, secret := newTokenText()
-	added := storedToken{ID: id, Name: t.Name, Role: t.Role, Tenant: t.Tenant, Reports: slices.Clone(t.Reports),
+	added := storedToken{ID: id, Name: t.Name, Role: t.Role, Tenant: t.Tenant, Reports: slices.Clone(t.Reports), Nodes: slices.Clone(t.Nodes),
 		Created: now, Hash: s.cost.newHash(secret)}
 	if !t.Expires.IsZero() {
 		added.Expires = t.Expires.UTC().Truncate(time.Second)
@@ -329,6 +330,9 @@ func (s *TokenStore) change(change func(*tokenList) error) error {
 	data, err := json.MarshalIndent(list, "", " ")
 	if err != nil {
 		return err
+	}
+	if len(data) >= maxTokensFile {
+		return fmt.Errorf("the file of tokens would be larger than %d MiB, and could not be read; give tokens fewer nodes", maxTokensFile>>20)
 	}
 	return writeDurably(s.file.path, append(data, '\n'), os.Rename)
 }

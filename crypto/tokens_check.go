@@ -40,6 +40,12 @@ func checkToken(t Token, now time.Time) error {
 			problem("reports: %q is empty or named twice", r)
 		}
 	}
+	if t.Role != RoleNode && len(t.Nodes) > 0 {
+		problem("nodes: only a node's token names them")
+	}
+	if err := CheckNodes(t.Nodes); err != nil {
+		problem("nodes: %w", err)
+	}
 	if !t.Expires.IsZero() && !t.Expires.Truncate(time.Second).After(now) {
 		problem("expires: must be in the future, got %s", t.Expires.UTC().Format(time.RFC3339))
 	}

@@ -62,6 +62,7 @@ func TestATokenIsWhatItWasMadeFor(t *testing.T) {
 		{Name: "films' billing", Role: RoleTenant, Tenant: "films", Reports: []string{"usage", "sessions"}, Expires: signTime.Add(time.Hour)},
 		RoleNode.named("node 7"),
 		{Name: "node 8", Role: RoleNode, Tenant: "films"},
+		{Name: "node 9", Role: RoleNode, Tenant: "films", Nodes: []string{"edge-9-*", "origin-[12]"}},
 	} {
 		text, added := addToken(t, s, want)
 		want.ID, want.Created = added.ID, signTime

@@ -16,6 +16,7 @@ import (
 type Chunk struct {
 	Frame  []byte
 	Events int
+	Size   int // of the lines, in bytes
 }
 
 // maxFrame bounds a frame, so that it fits into a message with its headers.
@@ -24,6 +25,9 @@ const maxFrame = maxMessage - 4<<10
 // maxMessageEvents bounds the events of a message that several posts share. A message is never divided, so they must all
 // fit into one file, whatever they are.
 const maxMessageEvents = accounting.MaxTenants / 2
+
+// maxMessageSize bounds the lines of such a message in bytes: it is unpacked as a whole.
+const maxMessageSize = 16 << 20
 
 // appending is a chunk on its way into the log.
 type appending struct {
@@ -63,36 +67,34 @@ func (l *Log) commit() {
 	for {
 		select {
 		case a := <-l.appends:
-			l.write(l.gather(a))
+			l.writeWith(a)
 		case <-l.closing:
 			return
 		}
 	}
 }
 
-// gather takes what waits beside a, as far as it fits into one message.
-func (l *Log) gather(a *appending) []*appending {
-	group, size, events := []*appending{a}, len(a.Frame), a.Events
+// writeWith writes a and what waits beside it, in as few messages as take it all.
+func (l *Log) writeWith(a *appending) {
+	group, all := []*appending{a}, a.Chunk
 	for {
 		select {
 		case more := <-l.appends:
-			if size+len(more.Frame) > maxFrame || events+more.Events > maxMessageEvents {
-				l.write(group)
-				group, size, events = nil, 0, 0
+			if len(all.Frame)+len(more.Frame) > maxFrame || all.Events+more.Events > maxMessageEvents || all.Size+more.Size > maxMessageSize {
+				l.write(group, all.Frame)
+				group, all = nil, Chunk{}
 			}
-			group, size, events = append(group, more), size+len(more.Frame), events+more.Events
+			group = append(group, more)
+			all = Chunk{Frame: append(all.Frame, more.Frame...), Events: all.Events + more.Events, Size: all.Size + more.Size}
 		default:
-			return group
+			l.write(group, all.Frame)
+			return
 		}
 	}
 }
 
 // write publishes one message, and answers those who wait for it.
-func (l *Log) write(group []*appending) {
-	var data []byte
-	for _, a := range group {
-		data = append(data, a.Frame...)
-	}
+func (l *Log) write(group []*appending, data []byte) {
 	err := l.publish(data)
 	l.note(err)
 	for _, a := range group {

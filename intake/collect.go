@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -21,6 +22,8 @@ type collector struct {
 	lines   []byte // since the last chunk
 	count   int
 	chunks  []Chunk
+
+	speaksFor func(node string) bool // nil: all may be spoken for
 }
 
 const (
@@ -33,9 +36,9 @@ const (
 // Reasons for which an event is refused here, beside those for which a report would reject it.
 const (
 	reasonOtherTenant = "other_tenant"
+	reasonOtherNode   = "other_node"
 	reasonTooLong     = "too_long"
 	reasonEnvelope    = "bad_cloudevent"
-	reasonRecord      = "bad_record"
 )
 
 // explained says what to do about a reason.
@@ -50,11 +53,11 @@ var explained = map[schemas.Reason]string{
 }
 
 // events adds bare events.
-func (c *collector) events(found elements, body []byte, tenant schemas.Tenant) error {
+func (c *collector) events(found found, body []byte, tenant schemas.Tenant) error {
 	r := c.in.readers.Get().(*reader)
 	defer c.in.readers.Put(r)
 	r.lines.Reset(bytes.NewReader(found.lines))
-	id := idPrefix(body)
+	ids := newIDs(body, tenant)
 	var e schemas.Event
 	for index := 0; ; {
 		b, err := r.lines.Next()
@@ -63,12 +66,12 @@ func (c *collector) events(found elements, body []byte, tenant schemas.Tenant) e
 		} else if err != nil {
 			return fmt.Errorf("%w: %w", ErrBody, err)
 		}
-		c.complete(b, found.envelopes, index, tenant)
+		r.given = c.complete(b, found.envelopes, index, tenant, r.given[:0])
 		r.reasons = r.examiner.Examine(b, r.reasons[:0])
 		for i := range b.Len {
 			if c.mayKeep(b, i, index, r.reasons[i], found.envelopes, tenant) {
 				b.Event(i, &e)
-				setID(&e, found.envelopes, index, id)
+				ids.set(&e, found.envelopes, index, r.given[i])
 				if err := c.add(&e, index); err != nil {
 					return err
 				}
@@ -78,12 +81,11 @@ func (c *collector) events(found elements, body []byte, tenant schemas.Tenant) e
 	}
 }
 
-// complete fills in what the events of a batch leave to their envelopes and to the post.
-func (c *collector) complete(b *schemas.Batch, envelopes []envelope, first int, tenant schemas.Tenant) {
+// complete fills in what the events of a batch leave to their envelopes and to the post, and appends to given, for each,
+// whether the post gave it its tenant.
+func (c *collector) complete(b *schemas.Batch, envelopes []envelope, first int, tenant schemas.Tenant, given []bool) []bool {
 	for i := range b.Len {
-		if tenant != "" {
-			b.Complete(schemas.ColTenant, i, string(tenant))
-		}
+		given = append(given, tenant != "" && b.Complete(schemas.ColTenant, i, string(tenant)))
 		if envelopes != nil && first+i < len(envelopes) {
 			e := &envelopes[first+i]
 			b.Complete(schemas.ColNode, i, e.source)
@@ -92,6 +94,7 @@ func (c *collector) complete(b *schemas.Batch, envelopes []envelope, first int, 
 			}
 		}
 	}
+	return given
 }
 
 // mayKeep refuses what is not to be kept.
@@ -111,40 +114,78 @@ func (c *collector) mayKeep(b *schemas.Batch, i, index int, reason schemas.Reaso
 	return true
 }
 
-// idPrefix is what the ids of a body's events begin with, where they have none of their own: so a post that is
-// repeated brings the same ids (SPEC 12).
-func idPrefix(body []byte) string {
+// ids are those of a body's events that have none of their own: the body's digest and the event's position, so that a
+// post that is repeated brings the same ids (SPEC 12), and the tenant where the post says it, so that a body that was
+// posted for the wrong one is not taken for its copy when it is posted for the right one.
+type ids struct{ body, tenant string }
+
+func newIDs(body []byte, tenant schemas.Tenant) ids {
 	sum := sha256.Sum256(body)
-	return hex.EncodeToString(sum[:]) + "-"
+	return ids{hex.EncodeToString(sum[:]), string(tenant)}
 }
 
-// setID gives an event an id by which it is known when it comes again.
-func setID(e *schemas.Event, envelopes []envelope, index int, prefix string) {
+// set gives an event an id by which it is known when it comes again.
+func (d ids) set(e *schemas.Event, envelopes []envelope, index int, given bool) {
 	switch {
 	case e.EventID != "":
 	case envelopes != nil && index < len(envelopes):
 		e.EventID = envelopes[index].id
 	case e.Seq == nil:
-		e.EventID = prefix + strconv.Itoa(index)
+		e.EventID = d.body + "-" + strconv.Itoa(index)
+		if given {
+			e.EventID += "-" + d.tenant
+		}
 	}
 }
 
+// reasonBody is that of a body of a Flussonic server that is none.
+const reasonBody = "bad_body"
+
 // records adds what a Flussonic server reports.
-func (c *collector) records(r *flussonic.Result) error {
-	c.receipt.Ignored = r.Ignored
-	for _, refused := range r.Refused {
-		c.receipt.refuse(refused.Index, reasonRecord, refused.Reason)
+//
+//   - A body that is whole and no batch of events is refused in the receipt: as an error its server would send it
+//     for ever, and everything behind it would wait. One that ends early is an error, because the next try may be whole.
+func (c *collector) records(body []byte, o flussonic.Options) error {
+	err := flussonic.Decode(body, o, c.record)
+	switch {
+	case errors.Is(err, flussonic.ErrTooMany):
+		return fmt.Errorf("%w: %w", ErrTooLarge, err)
+	case errors.Is(err, flussonic.ErrEnd):
+		return fmt.Errorf("%w: %w", ErrBody, err)
+	case errors.Is(err, flussonic.ErrBody):
+		c.receipt.refuse(0, reasonBody, "is no JSON list, object or lines of JSON: nothing in the body can be read")
+		c.receipt.lose(Loss{Reason: reasonBody, Server: o.Peer.Unmap().String()})
+		return nil
 	}
-	for i := range r.Events {
-		if err := c.add(&r.Events[i], r.Places[i]); err != nil {
-			return err
+	return err
+}
+
+// record adds what an element came to. Who sent it is answered that all is well, and reads no refusals: so those are
+// told here as losses.
+func (c *collector) record(x flussonic.Element) error {
+	switch {
+	case x.Event != nil:
+		refused := c.receipt.Refused
+		err := c.add(x.Event, x.Index)
+		if c.receipt.Refused > refused {
+			c.receipt.lose(Loss{Reason: c.receipt.last, Server: shortened(x.Event.NodeID)})
 		}
+		return err
+	case x.Refused != nil:
+		c.receipt.refuse(x.Index, string(x.Refused.Reason), x.Refused.Detail)
+		c.receipt.lose(lossOf(x.Refused))
+	default:
+		c.receipt.Ignored++
 	}
 	return nil
 }
 
 // add keeps an event.
 func (c *collector) add(e *schemas.Event, index int) error {
+	if c.speaksFor != nil && !c.speaksFor(e.NodeID) {
+		c.receipt.refuse(index, reasonOtherNode, "is of a node that the token is not for")
+		return nil
+	}
 	accounting.Discreet(e)
 	before := len(c.lines)
 	c.lines = schemas.AppendEvent(c.lines, e)
@@ -170,7 +211,7 @@ func (c *collector) pack() error {
 	if err := c.memory.take(int64(cap(frame))); err != nil {
 		return err
 	}
-	c.chunks = append(c.chunks, Chunk{Frame: frame, Events: c.count})
+	c.chunks = append(c.chunks, Chunk{Frame: frame, Events: c.count, Size: len(c.lines)})
 	c.lines, c.count = c.lines[:0], 0
 	return nil
 }

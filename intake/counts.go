@@ -46,11 +46,8 @@ func (c *Counts) post(route string, r *Receipt, err error) {
 		return
 	}
 	c.accepted[route] += int64(r.Accepted)
-	for _, refusal := range r.Refusals {
-		c.refused[refusal.Reason]++
-	}
-	if more := r.Refused - len(r.Refusals); more > 0 {
-		c.refused["more"] += int64(more)
+	for reason, n := range r.reasons {
+		c.refused[reason] += int64(n)
 	}
 }
 

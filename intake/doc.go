@@ -19,6 +19,6 @@
 // What bounds it: the bytes of the log, the disk's free space, the memory of posts under way. Where one is
 // reached, posts are refused with [ErrBusy], [ErrFull] or [ErrDisk], and senders send again.
 //
-// Package flussonic decodes the session records of Flussonic Media Server, package logs turns access
+// Package elements takes bodies apart so that a broken element takes nothing from the others; package flussonic decodes the session records of Flussonic Media Server, package logs turns access
 // logs into usage events; [Sources] imports logs that a CDN drops into a bucket, each once.
 package intake

@@ -5,216 +5,129 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
-	"net/url"
 	"strings"
-	"time"
 
-	"github.com/cloudevents/sdk-go/v2/event"
+	"github.com/playmeter/playmeter/intake/elements"
 )
 
-// elements are the events of a body, one a line, and what their envelopes say.
-type elements struct {
+// found are the events of a body, one a line, and what their envelopes say.
+type found struct {
 	lines     []byte
 	envelopes []envelope // of CloudEvents, one for each line that is not blank; nil for bare events
 }
 
-// envelope is what a CloudEvent says of the event that it holds. Where the event says so itself, that stands.
-type envelope struct {
-	id, source string
-	time       int64 // Unix ns; 0: it does not say
-	fault      string
-}
-
-// The media types of CloudEvents in JSON (CloudEvents 1.0, HTTP protocol binding).
-const (
-	typeStructured = "application/cloudevents+json"
-	typeBatched    = "application/cloudevents-batch+json"
-)
-
-// findElements takes a body apart: NDJSON, a JSON list, one JSON object, or CloudEvents in any of the three modes of
-// their HTTP binding.
-func findElements(h http.Header, body []byte, memory *budget) (elements, error) {
+// findElements takes a body apart: NDJSON, a JSON list, JSON objects that follow each other, or CloudEvents in any of the three
+// modes of their HTTP binding. An element that cannot be read is a line that holds no event.
+func findElements(h http.Header, body []byte, memory *budget) (found, error) {
 	kind, _, _ := mime.ParseMediaType(h.Get("Content-Type"))
 	trimmed := bytes.TrimLeft(bytes.TrimPrefix(body, []byte("\uFEFF")), " \t\r\n")
-	ce := strings.HasPrefix(kind, "application/cloudevents") || h.Get("Ce-Specversion") != ""
-	if !ce && (len(trimmed) == 0 || trimmed[0] != '[' && firstLineIsWhole(trimmed)) {
-		return elements{lines: body}, nil
+	binary := h.Get("Ce-Specversion") != ""
+	ce := strings.HasPrefix(kind, "application/cloudevents") || binary
+	if !ce && (len(trimmed) == 0 || trimmed[0] != '[' && elements.AreLines(trimmed)) {
+		return found{lines: body}, nil
 	}
-	if err := memory.take(2 * int64(len(body))); err != nil { // for the elements, and for their lines
-		return elements{}, err
+	l := lister{memory: memory}
+	if err := l.room(len(trimmed)); err != nil {
+		return found{}, err
 	}
+	var err error
 	switch {
 	case kind == typeStructured:
 		if !json.Valid(trimmed) {
-			return elements{}, fmt.Errorf("%w: %s is one JSON object, this is none", ErrBody, kind)
+			return found{}, fmt.Errorf("%w: %s is one JSON object, this is none", ErrBody, kind)
 		}
-		return cloudEvents([]json.RawMessage{trimmed}), nil
+		err = l.cloudEvent(trimmed)
 	case kind == typeBatched:
-		list, err := splitList(trimmed)
-		return cloudEvents(list), err
+		err = l.list(trimmed, l.cloudEvent)
 	case strings.HasPrefix(kind, "application/cloudevents"):
-		return elements{}, fmt.Errorf("%w: of CloudEvents' formats only JSON is known: send %s or %s", ErrEncoding, typeStructured, typeBatched)
-	case h.Get("Ce-Specversion") != "":
-		return binaryEvent(h, trimmed), nil
+		return found{}, fmt.Errorf("%w: of CloudEvents' formats only JSON is known: send %s or %s", ErrEncoding, typeStructured, typeBatched)
+	case binary:
+		err = l.add(headerEnvelope(h, trimmed))
 	case trimmed[0] == '[':
-		list, err := splitList(trimmed)
-		return bareEvents(list), err
+		err = l.list(trimmed, l.bare)
+	default:
+		err = elements.Stream(trimmed, l.counted(l.bare))
 	}
-	if list, err := splitStream(trimmed); err == nil {
-		return bareEvents(list), nil
-	}
-	return elements{lines: body}, nil // what is wrong with each line is said of it
+	return found{l.lines.Bytes(), l.envelopes}, err
 }
 
-// firstLineIsWhole tells whether a body is NDJSON, rather than objects that are printed over several lines, or that lost the ends
-// of their lines, as with curl -d.
-func firstLineIsWhole(body []byte) bool {
-	line, _, _ := bytes.Cut(body, []byte{'\n'})
-	return json.Valid(line)
-}
-
-// splitStream takes JSON values apart that follow each other.
-func splitStream(body []byte) (list []json.RawMessage, err error) {
-	d := json.NewDecoder(bytes.NewReader(body))
-	for {
-		var one json.RawMessage
-		if err := d.Decode(&one); err == io.EOF {
-			return list, nil
-		} else if err != nil {
-			return nil, err
-		}
-		if list = append(list, one); len(list) > maxElements {
-			return nil, fmt.Errorf("%w: it has more than %d events", ErrTooLarge, maxElements)
-		}
-	}
-}
-
-// maxElements bounds the elements of a list.
+// maxElements bounds the elements of a body that is no plain NDJSON.
 const maxElements = 250_000
 
-// splitList takes a JSON list apart.
-func splitList(body []byte) (list []json.RawMessage, err error) {
-	d := json.NewDecoder(bytes.NewReader(body))
-	if t, err := d.Token(); err != nil || t != json.Delim('[') {
-		return nil, fmt.Errorf("%w: a JSON list was expected", ErrBody)
+// lister puts elements onto lines.
+type lister struct {
+	memory    *budget
+	lines     bytes.Buffer
+	envelopes []envelope
+	count     int
+	unpaid    int // bytes of envelopes that no memory is taken for yet
+}
+
+// room makes room for the lines of a body.
+func (l *lister) room(size int) error {
+	// A line is no longer than its element and the comma behind it, but that an empty element becomes a line of two bytes.
+	size += min(size, maxElements) + 64
+	if err := l.memory.take(int64(size)); err != nil {
+		return err
 	}
-	for d.More() {
-		var one json.RawMessage
-		if err := d.Decode(&one); err != nil {
-			return nil, fmt.Errorf("%w: element %d of the list: %w", ErrBody, len(list), err)
+	l.lines.Grow(size)
+	return nil
+}
+
+// list adds the elements of a list.
+func (l *lister) list(body []byte, add func([]byte) error) error {
+	if len(body) == 0 || body[0] != '[' {
+		return fmt.Errorf("%w: a JSON list was expected", ErrBody)
+	}
+	rest, err := elements.List(body, l.counted(add))
+	switch {
+	case errors.Is(err, elements.ErrEnds):
+		return fmt.Errorf("%w: %w", ErrBody, err)
+	case err == nil && len(bytes.TrimSpace(rest)) > 0:
+		return fmt.Errorf("%w: something follows the list", ErrBody)
+	}
+	return err
+}
+
+// counted adds elements until they are too many.
+func (l *lister) counted(add func([]byte) error) func([]byte) error {
+	return func(one []byte) error {
+		if l.count++; l.count > maxElements {
+			return fmt.Errorf("%w: it has more than %d events", ErrTooLarge, maxElements)
 		}
-		if list = append(list, one); len(list) > maxElements {
-			return nil, fmt.Errorf("%w: it has more than %d events", ErrTooLarge, maxElements)
+		return add(one)
+	}
+}
+
+// bare puts an element onto a line of its own.
+func (l *lister) bare(one []byte) error {
+	if len(one) == 0 || json.Compact(&l.lines, one) != nil {
+		l.lines.WriteByte('0') // no event
+	}
+	l.lines.WriteByte('\n')
+	return nil
+}
+
+// cloudEvent opens an envelope.
+func (l *lister) cloudEvent(one []byte) error { return l.add(openEnvelope(one)) }
+
+const (
+	// envelopeBytes is what an envelope takes in a list that doubles as it grows, beside its texts.
+	envelopeBytes = 128
+	// paidAtOnce is how many bytes of envelopes memory is taken for at a time.
+	paidAtOnce = 16 << 10
+)
+
+// add adds an envelope and the event that was in it.
+func (l *lister) add(e envelope, data []byte) error {
+	if l.unpaid += envelopeBytes + len(e.id) + len(e.source); l.unpaid > paidAtOnce {
+		if err := l.memory.take(int64(l.unpaid)); err != nil {
+			return err
 		}
+		l.unpaid = 0
 	}
-	if _, err := d.Token(); err != nil {
-		return nil, fmt.Errorf("%w: the list has no end", ErrBody)
-	}
-	if d.More() {
-		return nil, fmt.Errorf("%w: something follows the list", ErrBody)
-	}
-	return list, nil
-}
-
-// bareEvents puts each element onto a line of its own.
-func bareEvents(list []json.RawMessage) elements {
-	var out bytes.Buffer
-	for _, one := range list {
-		addLine(&out, one)
-	}
-	return elements{lines: out.Bytes()}
-}
-
-func addLine(out *bytes.Buffer, one []byte) {
-	if len(one) == 0 || json.Compact(out, one) != nil {
-		out.WriteString("0") // no event
-	}
-	out.WriteByte('\n')
-}
-
-// cloudEvents opens envelopes. One that is not as the specification has it is noted as a fault of its own.
-func cloudEvents(list []json.RawMessage) elements {
-	var out bytes.Buffer
-	found := elements{envelopes: make([]envelope, 0, len(list))}
-	for _, one := range list {
-		e, data := openEnvelope(one)
-		found.envelopes = append(found.envelopes, e)
-		addLine(&out, data)
-	}
-	found.lines = out.Bytes()
-	return found
-}
-
-func openEnvelope(one []byte) (envelope, []byte) {
-	var c event.Event
-	if err := c.UnmarshalJSON(one); err != nil {
-		return envelope{fault: "is no CloudEvent: " + firstLine(err)}, nil
-	}
-	return envelopeOf(&c)
-}
-
-func envelopeOf(c *event.Event) (envelope, []byte) {
-	if err := c.Validate(); err != nil {
-		return envelope{fault: "is no valid CloudEvent: " + firstLine(err)}, nil
-	}
-	if kind, _, err := mime.ParseMediaType(c.DataContentType()); c.DataContentType() != "" && (err != nil || kind != "application/json" && !strings.HasSuffix(kind, "+json")) {
-		return envelope{fault: "has data that is not JSON"}, nil
-	}
-	e := envelope{id: c.ID(), source: c.Source()}
-	if !c.Time().IsZero() {
-		e.time = c.Time().UnixNano()
-	}
-	return e, c.Data()
-}
-
-// binaryEvent opens the envelope that the headers are.
-func binaryEvent(h http.Header, data []byte) elements {
-	e, err := headerEnvelope(h)
-	if err != nil {
-		e, data = envelope{fault: "is no valid CloudEvent: " + firstLine(err)}, nil
-	}
-	var out bytes.Buffer
-	addLine(&out, data)
-	return elements{lines: out.Bytes(), envelopes: []envelope{e}}
-}
-
-func headerEnvelope(h http.Header) (envelope, error) {
-	c := event.New(h.Get("Ce-Specversion"))
-	if c.SpecVersion() != h.Get("Ce-Specversion") {
-		return envelope{}, errors.New("its specversion is not known; send 1.0")
-	}
-	attribute := func(name string) string {
-		value := h.Get("Ce-" + name)
-		if plain, err := url.PathUnescape(value); err == nil {
-			return plain
-		}
-		return value
-	}
-	c.SetID(attribute("Id"))
-	c.SetSource(attribute("Source"))
-	c.SetType(attribute("Type"))
-	if text := attribute("Time"); text != "" {
-		at, err := time.Parse(time.RFC3339Nano, text)
-		if err != nil {
-			return envelope{}, errors.New("its time is not as RFC 3339 has it")
-		}
-		c.SetTime(at)
-	}
-	if kind := h.Get("Content-Type"); kind != "" {
-		c.SetDataContentType(kind)
-	}
-	e, _ := envelopeOf(&c)
-	if e.fault != "" {
-		return envelope{}, errors.New(strings.TrimPrefix(e.fault, "is no valid CloudEvent: "))
-	}
-	return e, nil
-}
-
-// firstLine is the first line of an error's text, and not too much of it.
-func firstLine(err error) string {
-	text, _, _ := strings.Cut(strings.TrimSpace(err.Error()), "\n")
-	return strings.ToValidUTF8(text[:min(len(text), 200)], "\uFFFD")
+	l.envelopes = append(l.envelopes, e)
+	return l.bare(data)
 }

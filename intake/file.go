@@ -43,6 +43,8 @@ type draft struct {
 	sum     hash.Hash // likewise
 	tenants map[string]bool
 	hours   map[tenantHour]bool
+
+	unreadable error // why the file is its one message as it is
 }
 
 type tenantHour struct {
@@ -58,18 +60,17 @@ func newDraft() *draft {
 const maxFileEvents = 1_000_000
 
 // draft reads the log from first on, up to last where that is not 0, or as far as one file goes, and writes what it
-// reads as Parquet. Without any message First is 0.
+// reads as Parquet. A message that cannot be read makes a file of its own, as it is: the run sets it aside, and it can be
+// looked at. Without any message First is 0.
 func (l *Log) draft(ctx context.Context, events jetstream.Stream, epoch string, first, last uint64) (*draft, error) {
-	d, ending := newDraft(), ".parquet"
-	err := l.fill(ctx, events, first, last, d, newParquet())
-	if errors.Is(err, errContent) {
-		// What cannot be read is handed on as it is: the run sets it aside, and it can be looked at.
-		l.out.Error("events in the intake's log cannot be read; they go into a usage file as they are", "err", err)
-		d, ending = newDraft(), ".ndjson.zst"
-		err = l.fill(ctx, events, first, last, d, new(asTheyAre))
-	}
-	if err != nil {
+	d := newDraft()
+	if err := l.fill(ctx, events, first, last, d); err != nil {
 		return nil, err
+	}
+	ending := ".parquet"
+	if d.unreadable != nil {
+		l.out.Error("what is in the intake's log cannot be read; it goes into a usage file as it is", "err", d.unreadable)
+		ending = ".ndjson.zst"
 	}
 	if d.First != 0 {
 		d.Key = fmt.Sprintf("%s%s/%s-%d-%s%s", filesFolder, d.at.UTC().Format("dt=2006-01-02/hour=15"), epoch, d.First, hex.EncodeToString(d.sum.Sum(nil)[:12]), ending)
@@ -81,57 +82,47 @@ func (l *Log) draft(ctx context.Context, events jetstream.Stream, epoch string, 
 // the rest.
 const filesFolder = "intake/"
 
-// format is how a file is written.
-type format interface {
-	// read takes a message apart. Its events hold until the next call. Errors: errContent.
-	read(message []byte) ([]schemas.Event, error)
-	// add puts what was read last into the file.
-	add() error
-	end() ([]byte, error)
-}
-
 // fill puts messages into a draft.
-func (l *Log) fill(ctx context.Context, events jetstream.Stream, first, last uint64, d *draft, f format) error {
+func (l *Log) fill(ctx context.Context, events jetstream.Stream, first, last uint64, d *draft) error {
 	m, err := l.messages(ctx, events, first)
 	if err != nil {
 		return err
 	}
 	defer m.close()
+	p := newParquet()
 	for {
 		msg, about, err := m.next()
 		if err != nil {
 			return err
 		}
-		if msg == nil {
+		if msg == nil || last != 0 && about.Sequence.Stream > last {
 			break
 		}
-		seq, data := about.Sequence.Stream, msg.Data()
-		if last != 0 && seq > last {
-			break
+		rows, err := p.read(msg.Data())
+		if errors.Is(err, errContent) && d.First == 0 {
+			d.unreadable = fmt.Errorf("message %d: %w", about.Sequence.Stream, err)
+			d.take(about, msg.Data(), nil)
+			d.content = msg.Data()
+			return nil
 		}
-		rows, err := f.read(data)
-		if err != nil {
-			return fmt.Errorf("message %d: %w", seq, err)
+		if err != nil || last == 0 && d.First != 0 && !d.fits(int64(len(msg.Data())), l.cfg.Bytes, rows) {
+			break // the next file begins with it
 		}
-		if last == 0 && d.First != 0 && (d.size+int64(len(data)) > l.cfg.Bytes || !d.fits(rows)) {
-			break
-		}
-		if d.First == 0 {
-			d.First, d.at = seq, about.Timestamp
-		}
-		d.Last = seq
-		d.take(data, rows)
-		if err := f.add(); err != nil {
+		d.take(about, msg.Data(), rows)
+		if err := p.add(); err != nil {
 			return err
 		}
 	}
-	d.content, err = f.end()
+	d.content, err = p.end()
 	return err
 }
 
-// fits tells whether the file can be read with these events in it: a run sets a file aside that names too many
-// tenants, and nobody's events are to make it do that to those of others.
-func (d *draft) fits(rows []schemas.Event) bool {
+// fits tells whether a message of size bytes goes into the file, too: also whether that can be read then, because a run sets
+// a file aside that names too many tenants, and nobody's events are to make it do that to those of others.
+func (d *draft) fits(size, most int64, rows []schemas.Event) bool {
+	if d.size+size > most {
+		return false
+	}
 	tenants, hours := len(d.tenants), len(d.hours)
 	for i := range rows {
 		if !d.tenants[rows[i].TenantID] {
@@ -144,7 +135,12 @@ func (d *draft) fits(rows []schemas.Event) bool {
 	return d.events+len(rows) <= maxFileEvents && tenants <= accounting.MaxTenants && hours <= accounting.MaxTenantHours
 }
 
-func (d *draft) take(data []byte, rows []schemas.Event) {
+// take makes a message the file's last.
+func (d *draft) take(about *jetstream.MsgMetadata, data []byte, rows []schemas.Event) {
+	if d.First == 0 {
+		d.First, d.at = about.Sequence.Stream, about.Timestamp
+	}
+	d.Last = about.Sequence.Stream
 	d.events += len(rows)
 	d.size += int64(len(data))
 	d.sum.Write(data)
@@ -179,8 +175,8 @@ func newParquet() *parquet {
 	return p
 }
 
-// maxUnpackedMessage bounds what is in a message; see Log.gather.
-const maxUnpackedMessage = 64 << 20
+// maxUnpackedMessage bounds what is unpacked of a message; see maxMessageSize.
+const maxUnpackedMessage = 2 * maxMessageSize
 
 func (p *parquet) read(message []byte) ([]schemas.Event, error) {
 	var err error
@@ -215,21 +211,6 @@ func (p *parquet) end() ([]byte, error) {
 	}
 	return p.out.Bytes(), nil
 }
-
-// asTheyAre puts messages one after the other: each is a frame of zstd, and so is the file.
-type asTheyAre struct{ last, all []byte }
-
-func (a *asTheyAre) read(message []byte) ([]schemas.Event, error) {
-	a.last = message
-	return nil, nil
-}
-
-func (a *asTheyAre) add() error {
-	a.all = append(a.all, a.last...)
-	return nil
-}
-
-func (a *asTheyAre) end() ([]byte, error) { return a.all, nil }
 
 // askError is a log that does not answer.
 type askError struct{ err error }

@@ -37,11 +37,18 @@ func (l *Log) Flush(ctx context.Context, to Files, stored func(File)) error {
 	}
 }
 
+// firstPause is how long Run waits after something failed; each time it fails again twice as long, up to longestPause.
+const (
+	firstPause   = 5 * time.Second
+	longestPause = time.Minute
+)
+
 // Run puts events into usage files as they become old or many, until ctx ends. What fails is tried again.
 func (l *Log) Run(ctx context.Context, to Files, stored func(File)) {
 	tick := time.NewTicker(min(time.Second, l.cfg.Every))
 	defer tick.Stop()
 	var failed error
+	pause := firstPause
 	for {
 		select {
 		case <-tick.C:
@@ -52,14 +59,16 @@ func (l *Log) Run(ctx context.Context, to Files, stored func(File)) {
 		if err != nil && ctx.Err() == nil && (failed == nil || failed.Error() != err.Error()) {
 			l.out.Error("events wait in the intake's log", "err", err)
 		}
-		failed = err
-		if err != nil {
-			select {
-			case <-time.After(5 * time.Second):
-			case <-ctx.Done():
-				return
-			}
+		if failed = err; err == nil {
+			pause = firstPause
+			continue
 		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return
+		}
+		pause = min(2*pause, longestPause)
 	}
 }
 
@@ -96,10 +105,12 @@ func (l *Log) file(ctx context.Context, to Files, stored func(File)) (last uint6
 		if d.First == 0 {
 			return 0, nil
 		}
+		l.drafted = d
 		_, err = to.Create(ctx, d.Key, d.content)
 		if err != nil && !errors.Is(err, bucket.ErrExist) { // its name is that of its content: what exists is it
 			return 0, fmt.Errorf("put events from the intake's log into the usage bucket: %w", err)
 		}
+		l.drafted = nil
 		if err := l.mend(events.Purge(ctx, jetstream.WithPurgeSequence(d.Last+1))); err != nil {
 			return 0, fmt.Errorf("take events that are in %s out of the intake's log: %w", d.Key, err)
 		}
@@ -125,6 +136,9 @@ func (l *Log) decide(ctx context.Context, js jetstream.JetStream, events, files 
 		return nil, false, fmt.Errorf("ask what waits in the intake's log: %w", err)
 	}
 	first := info.State.FirstSeq
+	if d := l.drafted; d != nil && d.First == first && d.Key == before.Key {
+		return d, false, nil // it could not be put
+	}
 	if info.State.Msgs > 0 && first <= before.Last {
 		d, err = l.draft(ctx, events, epoch, first, before.Last)
 		if err != nil || d.Key == before.Key {

@@ -30,11 +30,17 @@ type Appender interface {
 type Intake struct {
 	log     Appender
 	memory  *semaphore.Weighted
+	senders *holdings // of it
 	packer  *zstd.Encoder
 	readers sync.Pool // of *reader
 	lines   sync.Pool // of *[]byte: what collectors write to
 	rules   atomic.Pointer[Rules]
 	Counts  Counts
+	Notices *Notices // of what is refused and lost
+
+	// of posts of which nobody knows yet who sent them
+	ofStrangers *semaphore.Weighted
+	strangers   *holdings
 }
 
 // Rules say whose events are whose.
@@ -56,7 +62,8 @@ func New(log Appender) *Intake {
 	if err != nil {
 		panic(err) // the options are right
 	}
-	in := &Intake{log: log, memory: semaphore.NewWeighted(maxMemory), packer: packer}
+	in := &Intake{log: log, packer: packer, memory: semaphore.NewWeighted(maxMemory), senders: newHoldings(maxOfSender),
+		ofStrangers: semaphore.NewWeighted(maxOfStrangers), strangers: newHoldings(maxOfStranger)}
 	in.readers.New = func() any { return &reader{lines: schemas.NewEventLines()} }
 	in.lines.New = func() any { return new([]byte) }
 	in.SetRules(&Rules{})
@@ -75,7 +82,12 @@ type Post struct {
 	Body   io.Reader
 	// Tenant is whom the sender is bound to, by the token or by ?tenant=. Events of others are refused. Empty: each event names its own.
 	Tenant schemas.Tenant
-	Peer   netip.Addr
+	// SpeaksFor tells of which nodes the sender may post. Events of others are refused. nil: of all.
+	SpeaksFor func(node string) bool
+	Peer      netip.Addr
+	// Sender names who posts, so that none takes all memory: a token, or an address as long as no more is known. Empty: nobody
+	// in particular, without a bound.
+	Sender string
 	// Trusted tells that it is known who posts. Else the post must be signed.
 	Trusted bool
 }
@@ -86,6 +98,10 @@ type Receipt struct {
 	Ignored  int       `json:"ignored,omitempty"` // events of no concern
 	Refused  int       `json:"refused"`
 	Refusals []Refusal `json:"refusals,omitempty"` // the first of them
+
+	reasons map[string]int // of all of them
+	last    string         // of them
+	lost    map[Loss]int
 }
 
 // Refusal says why an event is not kept.
@@ -100,6 +116,11 @@ const maxRefusals = 100
 
 func (r *Receipt) refuse(index int, reason, detail string) {
 	r.Refused++
+	if r.reasons == nil {
+		r.reasons = make(map[string]int)
+	}
+	r.reasons[reason]++
+	r.last = reason
 	if len(r.Refusals) < maxRefusals {
 		r.Refusals = append(r.Refusals, Refusal{index, reason, detail})
 	}
@@ -112,71 +133,87 @@ var ErrUnsigned = errors.New("the signature is not one of ours")
 //
 //   - Errors: ErrBody, ErrTooLarge and ErrEncoding, which stay; ErrBusy, ErrFull, ErrDisk and ErrLog, which pass.
 func (in *Intake) Events(ctx context.Context, p *Post) (Receipt, error) {
-	return in.take(ctx, routeEvents, p, func(c *collector, sent, body []byte) error {
+	return in.take(ctx, routeEvents, p, nil, func(c *collector, body []byte, tenant schemas.Tenant) error {
 		found, err := findElements(p.Header, body, c.memory)
 		if err != nil {
 			return err
 		}
-		return c.events(found, body, p.Tenant)
+		return c.events(found, body, tenant)
 	})
 }
 
 // Flussonic takes a post of a Flussonic server. Errors are those of Events, and ErrUnsigned.
 func (in *Intake) Flussonic(ctx context.Context, p *Post) (Receipt, error) {
-	return in.take(ctx, routeFlussonic, p, func(c *collector, sent, body []byte) error {
-		rules := in.rules.Load()
-		tenant, err := rules.sender(p, sent)
-		if err != nil {
-			return err
-		}
-		result, err := flussonic.Decode(body, flussonic.Options{Peer: p.Peer, Tenant: tenant, Rules: rules.Streams})
-		if errors.Is(err, flussonic.ErrTooMany) {
-			return fmt.Errorf("%w: %w", ErrTooLarge, err)
-		} else if err != nil {
-			return fmt.Errorf("%w: %w", ErrBody, err)
-		}
-		return c.records(&result)
+	rules := in.rules.Load()
+	return in.take(ctx, routeFlussonic, p, rules, func(c *collector, body []byte, tenant schemas.Tenant) error {
+		return c.records(body, flussonic.Options{Peer: p.Peer, Tenant: tenant, Rules: rules.Streams})
 	})
 }
 
-// sender finds whom a post is bound to by its signature, and whether it may be taken.
-func (r *Rules) sender(p *Post, sent []byte) (schemas.Tenant, error) {
-	header := p.Header.Get(flussonic.SignatureHeader)
-	if header == "" || len(r.Signers) == 0 {
+// sender is who a post turns out to be from.
+type sender struct {
+	tenant schemas.Tenant // whom the post is bound to; empty: its events and the rules say
+	name   string         // by which memory is shared out
+}
+
+// sender finds who signed a post, and whether it may be taken.
+//
+//   - Who has a token needs no signature. One by a key that is not known counts for nothing then: servers may sign for
+//     others than us.
+func (r *Rules) sender(p *Post, sent []byte) (sender, error) {
+	i, ok := r.signer(p.Header.Get(flussonic.SignatureHeader), sent)
+	if !ok {
 		if !p.Trusted {
-			return "", ErrUnsigned
+			return sender{}, ErrUnsigned
 		}
-		return p.Tenant, nil
+		return sender{p.Tenant, p.Sender}, nil
+	}
+	from := sender{r.Signers[i].Tenant, p.Sender}
+	if !p.Trusted {
+		from.name = fmt.Sprintf("sign_key %d", i) // no token's id has a space
+	}
+	if p.Tenant != "" && from.tenant != p.Tenant && (from.tenant != "" || !p.Trusted) {
+		// The signature is of the body alone: whoever has seen one could post it for another tenant.
+		return sender{}, fmt.Errorf("%w for tenant %s", ErrUnsigned, p.Tenant)
+	}
+	if p.Tenant != "" {
+		from.tenant = p.Tenant
+	}
+	return from, nil
+}
+
+// signer finds whose key made a signature.
+func (r *Rules) signer(header string, sent []byte) (i int, ok bool) {
+	if header == "" || len(r.Signers) == 0 {
+		return -1, false
 	}
 	keys := make([]crypto.Secret, len(r.Signers))
 	for i, s := range r.Signers {
 		keys[i] = s.Key
 	}
-	i, ok := flussonic.Signed(sent, header, keys)
-	if !ok {
-		return "", ErrUnsigned
-	}
-	bound := r.Signers[i].Tenant
-	if p.Tenant != "" && bound != p.Tenant && (bound != "" || !p.Trusted) {
-		// The signature is of the body alone: whoever has seen one could post it for another tenant.
-		return "", fmt.Errorf("%w for tenant %s", ErrUnsigned, p.Tenant)
-	}
-	if p.Tenant != "" {
-		return p.Tenant, nil
-	}
-	return bound, nil
+	return flussonic.Signed(sent, header, keys)
 }
 
-// take reads a post, has its events collected, and keeps them.
-func (in *Intake) take(ctx context.Context, route string, p *Post, collect func(c *collector, sent, body []byte) error) (receipt Receipt, err error) {
-	defer func() { in.Counts.post(route, &receipt, err) }()
-	memory := &budget{all: in.memory}
+// take reads a post, has its events collected, and keeps them. With rules, signatures count.
+func (in *Intake) take(ctx context.Context, route string, p *Post, rules *Rules, collect func(*collector, []byte, schemas.Tenant) error) (receipt Receipt, err error) {
+	defer func() {
+		in.Counts.post(route, &receipt, err)
+		in.Notices.tell(receipt.lost)
+	}()
+	memory := in.budget(p, rules != nil && !p.Trusted)
 	defer memory.release()
-	sent, body, err := memory.readBody(p.Body, p.Header.Get("Content-Encoding"))
+	sent, from, err := in.receive(p, rules, memory)
 	if err != nil {
 		return Receipt{}, err
 	}
-	chunks, err := in.chunks(memory, &receipt, func(c *collector) error { return collect(c, sent, body) })
+	body, err := memory.unpack(sent, p.Header.Get("Content-Encoding"))
+	if err != nil {
+		return Receipt{}, err
+	}
+	chunks, err := in.chunks(memory, &receipt, func(c *collector) error {
+		c.speaksFor = p.SpeaksFor
+		return collect(c, body, from)
+	})
 	if err != nil {
 		return Receipt{}, err
 	}
@@ -184,6 +221,28 @@ func (in *Intake) take(ctx context.Context, route string, p *Post, collect func(
 		return Receipt{}, err
 	}
 	return receipt, nil
+}
+
+// receive reads a body as it was sent, and finds whom it is bound to. Until it is known who sent it, hardly any memory is
+// taken for it, and nothing is unpacked.
+func (in *Intake) receive(p *Post, rules *Rules, memory *budget) ([]byte, schemas.Tenant, error) {
+	most := MaxPosted
+	stranger := rules != nil && !p.Trusted
+	if stranger {
+		most = MaxUnsigned
+	}
+	sent, err := memory.readAll(p.Body, most)
+	if err != nil || rules == nil {
+		return sent, p.Tenant, err
+	}
+	from, err := rules.sender(p, sent)
+	if err != nil {
+		return nil, "", err
+	}
+	if stranger {
+		err = memory.become(&budget{all: in.memory, senders: in.senders, sender: from.name})
+	}
+	return sent, from.tenant, err
 }
 
 // chunks are what a post has collected.
@@ -218,4 +277,5 @@ type reader struct {
 	lines    *schemas.EventLines
 	examiner accounting.Examiner
 	reasons  []schemas.Reason
+	given    []bool // by the post: the tenants of a batch's events
 }

@@ -48,6 +48,7 @@ type Log struct {
 	restarting sync.Mutex              // held while it is
 	unstarted  error                   // what the last restart came to
 	flushing   sync.Mutex
+	drafted    *draft // a file that could not be put; under flushing
 }
 
 const (

@@ -308,8 +308,8 @@ func TestADraftTakesWhatARunCanRead(t *testing.T) {
 		{"one hour more", rows(accounting.MaxTenantHours, hour), rows(1, tenant), false},
 	} {
 		d := newDraft()
-		d.take(nil, tt.before)
-		if got := d.fits(tt.now); got != tt.want {
+		d.take(new(jetstream.MsgMetadata), nil, tt.before)
+		if got := d.fits(1, 1, tt.now); got != tt.want {
 			t.Errorf("%s: fits %v, want %v", tt.name, got, tt.want)
 		}
 	}

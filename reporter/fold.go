@@ -172,6 +172,7 @@ func (f *fold) complete() error {
 func (f *fold) sums(ctx context.Context, sums *accounting.Sums) error {
 	var row schemas.SumRow
 	for _, p := range f.packs {
+		ahead := p.ahead()
 		for _, b := range p.index.Blocks {
 			if b.Tenant != f.tenant {
 				continue
@@ -184,7 +185,7 @@ func (f *fold) sums(ctx context.Context, sums *accounting.Sums) error {
 			default:
 				continue
 			}
-			err := eachRow(ctx, p.pack, b, func(encoded []byte) error {
+			err := eachRow(ctx, ahead, b, func(encoded []byte) error {
 				if err := schemas.DecodeSumRow(encoded, &row); err != nil {
 					return err
 				}

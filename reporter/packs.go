@@ -232,6 +232,24 @@ func (p *pack) rows(ctx context.Context, b schemas.Block) (*blockRows, error) {
 	return &blockRows{rows, from}, nil
 }
 
+// ahead is the pack for whoever reads many blocks in their order: what lies next to each other is fetched at once. It
+// is for one goroutine.
+func (p *pack) ahead() *pack {
+	var at int64
+	var have []byte
+	read := func(ctx context.Context, off, n int64) ([]byte, error) {
+		if off < at || off+n > at+int64(len(have)) {
+			data, err := p.read(ctx, off, max(n, min(piece, p.size-off)))
+			if err != nil {
+				return nil, err
+			}
+			at, have = off, data
+		}
+		return have[off-at:][:n:n], nil
+	}
+	return &pack{key: p.key, etag: p.etag, size: p.size, index: p.index, read: read}
+}
+
 // blockRows is the rows of a block.
 type blockRows struct {
 	*schemas.RowReader

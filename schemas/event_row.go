@@ -119,14 +119,16 @@ func (e *Event) person(c StringColumn) *string {
 	panic("an event has no such text column") // cannot happen: they are all above
 }
 
-// Complete gives row i a text where it has none. It is for whoever owns the batch for the moment.
-func (b *Batch) Complete(c StringColumn, i int, text string) {
+// Complete gives row i a text where it has none, and tells whether it did. It is for whoever owns the batch for the moment.
+func (b *Batch) Complete(c StringColumn, i int, text string) bool {
 	if b.Strings[c] == nil {
 		b.Strings[c] = make([]uint32, b.Len)
 	}
-	if b.Strings[c][i] == 0 {
-		b.Strings[c][i] = b.Dict.CodeOf(text)
+	if b.Strings[c][i] != 0 {
+		return false
 	}
+	b.Strings[c][i] = b.Dict.CodeOf(text)
+	return true
 }
 
 // CompleteTime gives row i a time where it has none.

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
@@ -38,10 +40,11 @@ func (v *service) post(w http.ResponseWriter, q *request, take func(*intake.Inta
 		return err
 	}
 	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Now().Add(answerPatience)) // where there are none, the server's own hold
-	_ = control.SetWriteDeadline(time.Now().Add(2 * answerPatience))
-	receipt, err := take(v.Intake, q.Context(), &intake.Post{Header: q.Header, Body: q.Body, Tenant: tenant, Peer: q.caller.address, Trusted: q.caller.known()})
-	if err != nil {
+	_ = control.SetWriteDeadline(time.Now().Add(2 * answerPatience)) // where there are none, the server's own hold
+	receipt, err := take(v.Intake, q.Context(), q.toPost(tenant, control))
+	if errors.Is(err, intake.ErrUnsigned) && q.caller.refusal != nil {
+		return q.caller.refusal
+	} else if err != nil {
 		return notTakenIn(err)
 	}
 	if receipt.Accepted == 0 && receipt.Refused > 0 && !q.route.signed {
@@ -53,9 +56,44 @@ func (v *service) post(w http.ResponseWriter, q *request, take func(*intake.Inta
 	return json.NewEncoder(w).Encode(receipt)
 }
 
+// toPost is what is posted, and by whom.
+func (q *request) toPost(tenant schemas.Tenant, control *http.ResponseController) *intake.Post {
+	c := &q.caller
+	p := &intake.Post{Header: q.Header, Tenant: tenant, Peer: c.address, Trusted: c.known()}
+	patience := answerPatience
+	switch {
+	case c.signed:
+		p.Sender, p.SpeaksFor = c.token.ID, c.token.SpeaksFor
+	case !c.local:
+		p.Sender, patience = neighbourhood(c.address).String(), silencePatience
+	}
+	p.Body = &arriving{Reader: q.Body, control: control, end: time.Now().Add(patience)}
+	return p
+}
+
+// arriving is a body on its way, that is waited for as long as it comes.
+type arriving struct {
+	io.Reader
+	control *http.ResponseController
+	end     time.Time // at the latest
+}
+
+// Read is io.Reader's.
+func (a *arriving) Read(b []byte) (int, error) {
+	until := time.Now().Add(silencePatience)
+	if until.After(a.end) {
+		until = a.end
+	}
+	_ = a.control.SetReadDeadline(until)
+	return a.Reader.Read(b) // at the body's end net/http takes the deadline back
+}
+
 // sender is the tenant that a post is bound to; empty: its events name theirs.
 func (q *request) sender() (schemas.Tenant, error) {
-	bound := schemas.Tenant(q.caller.token.Tenant)
+	var bound schemas.Tenant
+	if q.caller.signed {
+		bound = schemas.Tenant(q.caller.token.Tenant)
+	}
 	text := q.query.Get("tenant")
 	if text == "" {
 		return bound, nil
@@ -82,6 +120,8 @@ func notTakenIn(err error) *problem {
 	switch after := intake.RetryAfter(err); {
 	case errors.Is(err, intake.ErrUnsigned):
 		return refuse(unauthorized(true, "The signature is not made with a key that is known here, or its key is for another tenant. Configure the server's sign_key under intake.sign_keys, or post with a token."))
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		p = newProblem(http.StatusRequestTimeout, "The body did not come in time. Send it again.")
 	case errors.Is(err, intake.ErrTooLarge):
 		p = newProblem(http.StatusRequestEntityTooLarge, "%s.", sentence(err))
 	case errors.Is(err, intake.ErrEncoding):

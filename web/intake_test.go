@@ -207,8 +207,16 @@ func TestASignatureAuthenticates(t *testing.T) {
 		{"of what was packed", "/intake/flussonic", "", packed, []string{"X-Signature", sign(goodRecord, signKey), "Content-Encoding", "gzip"}, 401},
 		{"of another body", "/intake/flussonic", "", goodRecord + " ", []string{"X-Signature", sign(goodRecord, signKey)}, 401},
 		{"by another key", "/intake/flussonic", "", goodRecord, []string{"X-Signature", sign(goodRecord, "x")}, 401},
-		{"a wrong one with a right token", "/intake/flussonic", nodeToken, goodRecord, []string{"X-Signature", sign(goodRecord, "x")}, 401},
-		{"a right one with a wrong token", "/intake/flussonic", wrongToken, goodRecord, []string{"X-Signature", sign(goodRecord, signKey)}, 401},
+		{"by a key that is not known, with a right token", "/intake/flussonic", nodeToken, goodRecord, []string{"X-Signature", sign(goodRecord, "x")}, 200},
+		{"no signature at all, with a right token", "/intake/flussonic?token=" + nodeToken, "", goodRecord, []string{"X-Signature", "aa"}, 200},
+		{"by a key that is not known, with a token of another role", "/intake/flussonic", filmsToken, goodRecord, []string{"X-Signature", sign(goodRecord, "x")}, 403},
+		{"a right one with a wrong token", "/intake/flussonic", wrongToken, goodRecord, []string{"X-Signature", sign(goodRecord, signKey)}, 200},
+		{"a right one with a wrong token in the address", "/intake/flussonic?token=" + wrongToken, "", goodRecord, []string{"X-Signature", sign(goodRecord, signKey)}, 200},
+		{"a right one with no token's text", "/intake/flussonic?token=%20", "", goodRecord, []string{"X-Signature", sign(goodRecord, signKey)}, 200},
+		{"a right one with a revoked token of another tenant", "/intake/flussonic", revokedToken, goodRecord, []string{"X-Signature", sign(goodRecord, signKey)}, 200},
+		{"a wrong one with a revoked token", "/intake/flussonic", revokedToken, goodRecord, []string{"X-Signature", sign(goodRecord, "x")}, 401},
+		{"a wrong one with a wrong token", "/intake/flussonic?token=" + wrongToken, "", goodRecord, []string{"X-Signature", sign(goodRecord, "x")}, 401},
+		{"a right one for events with a wrong token", "/intake/events", wrongToken, goodEvent, []string{"X-Signature", sign(goodEvent, signKey)}, 401},
 		{"for another tenant", "/intake/flussonic?tenant=iten2", "", goodRecord, []string{"X-Signature", sign(goodRecord, signKey)}, 401},
 		{"does not count for events", "/intake/events", "", goodEvent, []string{"X-Signature", sign(goodEvent, signKey)}, 401},
 	} {
@@ -263,9 +271,11 @@ func TestPostsAreAnsweredAsTheDocumentSays(t *testing.T) {
 		{"no patience", "/intake/events", goodEvent, context.DeadlineExceeded, nil, 503, "cannot be stored"},
 		{"a foreign page", "/intake/events", goodEvent, nil, []string{"Origin", "https://evil.example.com", "Sec-Fetch-Site", "cross-site"}, 403, "another site"},
 		{"a record", "/intake/flussonic", goodRecord, nil, nil, 200, `"accepted":1`},
-		{"a bad record is not sent again", "/intake/flussonic", `{"event":"play_closed"}`, nil, nil, 200, `"reason":"bad_record"`},
+		{"a bad record is not sent again", "/intake/flussonic", `{"event":"play_closed"}`, nil, nil, 200, `"reason":"no_stream"`},
 		{"a record of no concern", "/intake/flussonic", `{"event":"stream_started"}`, nil, nil, 200, `"ignored":1`},
-		{"no JSON", "/intake/flussonic", `hello`, nil, nil, 400, "The body cannot be read"},
+		{"no JSON is not sent again", "/intake/flussonic", `hello`, nil, nil, 200, `"accepted":0,"refused":1`},
+		{"nothing of a server", "/intake/flussonic", "", nil, nil, 200, `"accepted":0,"refused":0`},
+		{"a list without an end of a server", "/intake/flussonic", "[" + goodRecord, nil, nil, 400, "The body cannot be read"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s, kept := serveIntake(t)
@@ -276,6 +286,45 @@ func TestPostsAreAnsweredAsTheDocumentSays(t *testing.T) {
 			}
 			checkAgainst(t, d, tt.path, tt.path, got)
 			checkAnswer(t, http.MethodPost, tt.path, got)
+		})
+	}
+}
+
+// TestARevokedTokenIsToldWhereTheSignatureIsNoneEither, and what a stranger is told does not depend on others' keys.
+func TestARevokedTokenIsToldWhereTheSignatureIsNoneEither(t *testing.T) {
+	for token, says := range map[string]string{revokedToken: "The token was revoked", expiredToken: "The token has expired", wrongToken: "The token is not known", "": "The signature is not made"} {
+		s, _ := serveIntake(t)
+		if got := s.post("/intake/flussonic", token, goodRecord, "X-Signature", "aa"); got.Code != 401 || !strings.Contains(got.Body.String(), says) {
+			t.Errorf("%q: %d %s, want %s", token, got.Code, got.Body, says)
+		}
+	}
+}
+
+func TestATokenPostsForItsNodesAlone(t *testing.T) {
+	for _, tt := range []struct {
+		name, token string
+		kept        string
+	}{
+		{"a node's for its own", nodeToken, "n1"},
+		{"an admin's for all", adminToken, "n1 n2"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s, kept := serveIntake(t)
+			tokens := s.Tokens.(*fakeTokens)
+			bound := tokens.tokens[nodeToken]
+			bound.Nodes = []string{"n1", "edge-*"}
+			tokens.tokens[nodeToken] = bound
+			got := s.post("/intake/events", tt.token, goodEvent+"\n"+strings.Replace(goodEvent, `"n1"`, `"n2"`, 1))
+			var nodes []string
+			for _, e := range kept.events(t) {
+				nodes = append(nodes, e.NodeID)
+			}
+			if got.Code != 200 || strings.Join(nodes, " ") != tt.kept {
+				t.Errorf("%d %s, kept of %v", got.Code, got.Body, nodes)
+			}
+			if tt.token == nodeToken && !strings.Contains(got.Body.String(), `"index":1,"reason":"other_node"`) {
+				t.Errorf("%s", got.Body)
+			}
 		})
 	}
 }

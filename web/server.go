@@ -12,6 +12,7 @@ import (
 const (
 	headerPatience     = 10 * time.Second // for a handshake and the header of a request
 	answerPatience     = time.Minute      // for a request with its body, and for an answer; reports have writePatience for each write instead
+	silencePatience    = 10 * time.Second // for the next bytes of what somebody posts, and for all of it where they have not signed in
 	strangerPatience   = 5 * time.Second  // for an answer to somebody who has not signed in
 	idlePatience       = 2 * time.Minute
 	idlePatienceOfMany = 10 * time.Second // where there are many connections; at most twice as long

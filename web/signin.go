@@ -30,6 +30,7 @@ type caller struct {
 	token   crypto.Token // what they signed in with
 	local   bool         // there are no tokens, and they are on this machine: they may do everything
 	signed  bool         // they signed in
+	refusal error        // why their token is not taken, where a signature may still tell who they are
 	address netip.Addr
 }
 
@@ -79,6 +80,10 @@ func (v *service) identify(r *http.Request, rt *route) (caller, error) {
 	}
 	c.token, err = v.check(r.Context(), text, ok, c.address)
 	c.signed = err == nil
+	if err != nil && rt.signed && v.maySign(r) {
+		c.refusal = err
+		return c, nil
+	}
 	return c, err
 }
 

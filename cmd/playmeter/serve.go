@@ -93,6 +93,7 @@ func (a *app) startDaemon(ctx context.Context, c *Config) (*daemon, error) {
 	s.reporter.Done = func(_ schemas.Period, r *reporter.Result, err error) { metrics.Observe(r, err, time.Now()) }
 	s.show(showProgress(&progress{console: new(console), log: s.reporter.Log})) // in the log
 	d.intake = intake.New(s.log)
+	d.intake.Notices = intake.NewNotices(s.reporter.Log, time.Now)
 	d.intake.SetRules(c.Intake.rules())
 	metrics.Intake(d.intake, s.log)
 	d.keeper = newKeeper(a, s, d.intake)

@@ -32,7 +32,7 @@ func tokenCommand(a *app) *cobra.Command {
 		Use: "token", Short: "Make and revoke access tokens for pages and API", Long: tokenHelp, GroupID: "work", Args: cobra.NoArgs,
 		Example: `  playmeter token add --role admin "Anna Admin"
   playmeter token add --role tenant --tenant iten4EXAMPLE --report usage "billing of Example Films" > films.token
-  playmeter token add --role node edge-7
+  playmeter token add --role node --tenant iten4EXAMPLE --node edge-7 edge-7
   playmeter token list
   playmeter token revoke k5xw2e4vqa`,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
@@ -44,7 +44,7 @@ func tokenCommand(a *app) *cobra.Command {
 // tokenRequest is a token as the flags of add ask for it.
 type tokenRequest struct {
 	role, tenant, expires string
-	reports               []string
+	reports, nodes        []string
 }
 
 func tokenAddCommand(a *app) *cobra.Command {
@@ -56,16 +56,22 @@ only a hash of it is kept. NAME says whose it is, for lists and logs.
 
 A token of an admin or a tenant lasts 365 days unless --expires says otherwise. One
 of a node lasts until it is revoked: a node whose token had expired would be
-turned away with its usage.`,
+turned away with its usage.
+
+With --node a node's token posts usage of these nodes alone (by their node_id; of a
+Flussonic server that is its server_id, where it has one). * stands for any number
+of characters, ? for one, [a-z] for one of these, none of them a /. Without it whoever
+has the token can speak in the name of every node.`,
 		Example: `  playmeter token add --role admin "Anna Admin"
   playmeter token add --role tenant --tenant iten4EXAMPLE --report usage --report sessions "Films' billing"
   playmeter token add --role tenant --tenant iten4EXAMPLE --report usage --expires 2027-01-31 auditor
-  playmeter token add --role node --expires never edge-7 > /run/secrets/playmeter-token`,
+  playmeter token add --role node --tenant iten4EXAMPLE --node 'edge-7-*' --expires never edge-7 > /run/secrets/playmeter-token`,
 	}
 	f := c.Flags()
 	f.StringVar(&r.role, "role", "", "`ROLE`: admin, tenant or node")
 	f.StringVar(&r.tenant, "tenant", "", "`ID` of the tenant whose reports it reads; a node's token may be bound to one, too")
 	f.StringSliceVar(&r.reports, "report", nil, "report that a tenant's token reads, `NAME`: usage or sessions; may be repeated")
+	f.StringArrayVar(&r.nodes, "node", nil, "node whose usage a node's token posts, `PATTERN` such as edge-7 or edge-*; may be repeated")
 	f.StringVar(&r.expires, "expires", "", "when it ends, `TIME`: a number of days such as 90d, a day such as 2027-01-31 (its first moment, UTC), or never")
 	a.jsonFlag(c)
 	c.RunE = a.do(func(_ context.Context, args []string) error { return a.addToken(r, args[0], time.Now()) })
@@ -106,7 +112,7 @@ func (a *app) addToken(r tokenRequest, name string, now time.Time) error {
 
 // token is what is asked for. Errors list every problem that can be seen without the store.
 func (r tokenRequest) token(name string, now time.Time) (crypto.Token, error) {
-	t := crypto.Token{Name: strings.TrimSpace(name), Role: crypto.Role(r.role), Reports: r.reports}
+	t := crypto.Token{Name: strings.TrimSpace(name), Role: crypto.Role(r.role), Reports: r.reports, Nodes: r.nodes}
 	var errs []error
 	if t.Name == "" {
 		errs = append(errs, errors.New("the name is empty: say whose the token is, or what for"))
@@ -137,6 +143,12 @@ func (r tokenRequest) token(name string, now time.Time) (crypto.Token, error) {
 		errs = append(errs, errors.New("--report is missing: say which reports the token reads, --report usage, --report sessions or both"))
 	case !isTenant && len(r.reports) > 0:
 		errs = append(errs, errors.New("--report: only a tenant's token names reports"))
+	}
+	if t.Role != crypto.RoleNode && len(r.nodes) > 0 {
+		errs = append(errs, errors.New("--node: only a node's token names nodes"))
+	}
+	if err := crypto.CheckNodes(r.nodes); err != nil {
+		errs = append(errs, fmt.Errorf("--node: %w", err))
 	}
 	var err error
 	if t.Expires, err = expiry(r.expires, t.Role, now); err != nil {
@@ -180,10 +192,14 @@ func allowance(t crypto.Token) string {
 	case crypto.RoleTenant:
 		return fmt.Sprintf("reads %s of %s", strings.Join(t.Reports, " and "), t.Tenant)
 	}
+	text := "may post usage"
 	if t.Tenant != "" {
-		return "may post usage of " + t.Tenant
+		text += " of " + t.Tenant
 	}
-	return "may post usage"
+	if len(t.Nodes) > 0 {
+		text += ", from the nodes " + printable(strings.Join(t.Nodes, " ")) + " alone"
+	}
+	return text
 }
 
 func lasts(t crypto.Token) string {
@@ -200,6 +216,7 @@ type tokenLine struct {
 	Role     crypto.Role `json:"role"`
 	Tenant   string      `json:"tenant,omitempty"`
 	Reports  []string    `json:"reports,omitempty"`
+	Nodes    []string    `json:"nodes,omitempty"`
 	Created  time.Time   `json:"created"`
 	Expires  time.Time   `json:"expires,omitzero"`
 	Revoked  time.Time   `json:"revoked,omitzero"`
@@ -208,7 +225,7 @@ type tokenLine struct {
 }
 
 func newTokenLine(t crypto.Token, now time.Time) tokenLine {
-	l := tokenLine{t.ID, t.Name, t.Role, t.Tenant, t.Reports, t.Created, t.Expires, t.Revoked, t.LastUsed, "good"}
+	l := tokenLine{t.ID, t.Name, t.Role, t.Tenant, t.Reports, t.Nodes, t.Created, t.Expires, t.Revoked, t.LastUsed, "good"}
 	switch {
 	case !t.Revoked.IsZero():
 		l.State = "revoked"
@@ -250,13 +267,13 @@ func (a *app) listTokens(now time.Time) error {
 		a.say("There is no token yet; \"playmeter token add\" makes one.")
 		return nil
 	}
-	t := &table{head: []string{"ID", "NAME", "ROLE", "TENANT", "REPORTS", "CREATED", "EXPIRES", "LAST USED", "STATE"}}
+	t := &table{head: []string{"ID", "NAME", "ROLE", "TENANT", "REPORTS", "NODES", "CREATED", "EXPIRES", "LAST USED", "STATE"}}
 	for _, l := range lines {
 		used := "never"
 		if !l.LastUsed.IsZero() {
 			used = l.LastUsed.UTC().Format("2006-01-02 15:04")
 		}
-		t.add(l.ID, l.Name, l.Role, l.Tenant, strings.Join(l.Reports, " "), dayOr(l.Created, ""), dayOr(l.Expires, "never"), used, l.State)
+		t.add(l.ID, l.Name, l.Role, l.Tenant, strings.Join(l.Reports, " "), strings.Join(l.Nodes, " "), dayOr(l.Created, ""), dayOr(l.Expires, "never"), used, l.State)
 	}
 	return t.write(a.out)
 }

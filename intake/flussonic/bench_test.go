@@ -33,7 +33,7 @@ func BenchmarkDecode(b *testing.B) {
 			b.ReportAllocs()
 			b.SetBytes(int64(len(body)))
 			for b.Loop() {
-				r, err := Decode(body, Options{Peer: netip.MustParseAddr("192.0.2.10"), Rules: rules})
+				r, err := DecodeAll(body, Options{Peer: netip.MustParseAddr("192.0.2.10"), Rules: rules})
 				if err != nil || len(r.Events) != n {
 					b.Fatal(len(r.Events), r.Refused, err)
 				}
@@ -57,7 +57,7 @@ func BenchmarkSigned(b *testing.B) {
 
 // TestBusyIsWhatItSays keeps the benchmark honest.
 func TestBusyIsWhatItSays(t *testing.T) {
-	r, err := Decode(busy(3), sender)
+	r, err := DecodeAll(busy(3), sender)
 	if err != nil || len(r.Events) != 3 || *r.Events[2].Bytes != 9120002 || r.Events[1].Time != 1792390142000*1e6 || r.Events[0].Kind != schemas.KindSession.String() {
 		t.Errorf("%+v, %v", r, err)
 	}

@@ -7,11 +7,11 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/netip"
 	"strconv"
 	"strings"
 
+	"github.com/playmeter/playmeter/intake/elements"
 	"github.com/playmeter/playmeter/schemas"
 )
 
@@ -31,93 +31,108 @@ type Options struct {
 	MaxElements int
 }
 
-// Result is what a body came to.
-type Result struct {
-	Events  []schemas.Event // in the body's order
-	Places  []int           // of the events in the body, from 0
-	Refused []Refused       // by index
-	Ignored int             // elements that are of no concern: events other than those of play sessions
+// Element is what an element of a body came to: an event, a refusal, or neither of them, where it is of no concern, such as
+// an event that is not of a play session.
+type Element struct {
+	Index   int            // in the body, from 0
+	Event   *schemas.Event // holds until the visit ends
+	Refused *Refused
 }
 
-// Refused is an element of which no event could be made.
+// Refused says why no event could be made of an element.
 type Refused struct {
-	Index  int    `json:"index"`  // in the body, from 0
-	Reason string `json:"reason"` // a sentence without its full stop, for people
+	Reason Reason
+	Detail string // a sentence without its full stop, for those who sent it
+	Stream string // the stream's name, as far as it is known and not longer than 100 bytes
+	Server string // likewise the server's name, else its id, else the address that posted
 }
 
-// Decode makes usage events of a posted body.
+// Decode makes usage events of a posted body, and visits what each element came to, in the body's order.
 //
 //   - body: a JSON list of events, one event, an object with a list "events", or NDJSON; with or without a byte
-//     order mark. Unpacked.
-//   - A bad element is refused by its index and takes nothing from the others.
-//   - Errors: ErrBody, where the body is no such thing or ends early; ErrTooMany.
-//   - It is a pure function: the same element gives the same event, whatever else is in its batch.
-func Decode(body []byte, o Options) (Result, error) {
+//     order mark. Unpacked. One that is empty has no elements.
+//   - A bad element is refused by its index and takes nothing from the others. So is a text that nobody can read, be it all of the body.
+//   - Errors: ErrEnd, where the body ends early, ErrTooMany, and ErrBody, where it is no such thing; nothing that was visited is to be kept
+//     then. And those of visit, at once.
+//   - It is a pure function: the same element gives the same event, whatever else is in its batch. No more than one event
+//     is held at a time.
+func Decode(body []byte, o Options, visit func(Element) error) error {
 	most := o.MaxElements
 	if most <= 0 {
 		most = MaxElements
 	}
-	elements, err := split(body, most)
-	if err != nil {
-		return Result{}, err
-	}
-	d := decoder{options: o, result: Result{Events: make([]schemas.Event, 0, len(elements))}}
+	d := decoder{options: o}
 	if o.Peer.IsValid() {
 		d.peer = o.Peer.Unmap().WithZone("").String()
 	}
-	for i, element := range elements {
-		if err := d.element(element); errors.Is(err, errIgnored) {
-			d.result.Ignored++
-		} else if err != nil {
-			d.result.Refused = append(d.result.Refused, Refused{i, err.Error()})
-		} else {
-			d.result.Places = append(d.result.Places, i)
-		}
-	}
-	return d.result, nil
+	index := -1
+	return split(body, most, func(element []byte) error {
+		index++
+		return visit(d.element(index, element))
+	})
 }
-
-// errIgnored is an element that is none of ours.
-var errIgnored = errors.New("no event of a play session")
 
 type decoder struct {
 	options Options
 	peer    string
 	record  record
-	result  Result
+	made    schemas.Event
 }
 
-// element adds the event of an element.
-func (d *decoder) element(b []byte) error {
-	if _, depth, _ := valueEnd(b, 0); depth > maxDepth {
-		return fmt.Errorf("is nested deeper than %d levels", maxDepth)
+// element is what an element came to.
+func (d *decoder) element(index int, b []byte) Element {
+	d.record = record{}
+	err := d.read(b)
+	if err == nil {
+		return Element{Index: index, Event: &d.made}
+	}
+	var r *refusal
+	if !errors.As(err, &r) {
+		return Element{Index: index} // errIgnored
+	}
+	return Element{Index: index, Refused: &Refused{r.reason, r.detail, cutText(d.record.values[fieldMedia].text(), maxShown), d.server()}}
+}
+
+// maxShown is how much of a name is shown, in bytes.
+const maxShown = 100
+
+// server names the server that is meant, for messages.
+func (d *decoder) server() string {
+	for _, f := range []field{fieldServer, fieldServerID} {
+		if name := d.record.word(f); name != "" {
+			return cutText(name, maxShown)
+		}
+	}
+	return d.peer
+}
+
+// read makes the event of an element.
+func (d *decoder) read(b []byte) error {
+	if _, depth, _ := elements.End(b, 0); depth > maxDepth {
+		return refuse(BadRecord, "is nested deeper than %d levels", maxDepth)
 	}
 	if !json.Valid(b) {
-		return errors.New("is no valid JSON")
+		return refuse(BadRecord, "is no valid JSON")
 	}
 	if b[0] != '{' {
-		return errors.New("is no object")
+		return refuse(BadRecord, "is no object")
 	}
 	d.record.read(b)
 	k, err := d.kind()
 	if err != nil {
 		return err
 	}
-	e, err := d.event(k, b)
-	if err != nil {
-		return err
-	}
-	d.result.Events = append(d.result.Events, e)
-	return nil
+	d.made, err = d.event(k, b)
+	return err
 }
 
 func (d *decoder) kind() (kind, error) {
 	v := d.record.values[fieldEvent]
 	if !v.given() {
-		return kindOther, errors.New("has no event: its name is missing")
+		return kindOther, refuse(BadRecord, "has no event: its name is missing")
 	}
 	if v[0] != '"' {
-		return kindOther, errors.New("event is no text")
+		return kindOther, refuse(BadRecord, "event is no text")
 	}
 	k, known := kinds[v.text()]
 	if !known {
@@ -162,7 +177,7 @@ func (d *decoder) who(e *schemas.Event) (err error) {
 		return err
 	}
 	if e.ObjectID == "" {
-		return errors.New("media is missing: nobody knows what was played")
+		return refuse(NoStream, "media is missing: nobody knows what was played")
 	}
 	if e.NodeHost, err = r.id(fieldServer); err != nil {
 		return err
@@ -179,7 +194,7 @@ func (d *decoder) who(e *schemas.Event) (err error) {
 		}
 	}
 	if e.NodeID == "" {
-		return errors.New("server_id and server are missing: nobody knows which server it speaks of")
+		return refuse(NoServer, "server_id and server are missing: nobody knows which server it speaks of")
 	}
 	e.NodeIP = d.peer
 	return nil
@@ -204,14 +219,14 @@ func (d *decoder) tenant(e *schemas.Event) error {
 			e.DRM = new(*rule.DRM)
 		}
 	}
-	stream := cutText(e.ObjectID, 100)
+	stream := cutText(e.ObjectID, maxShown)
 	switch {
 	case tenant == "":
-		return fmt.Errorf("no rule names a tenant for stream %q; add one under intake.streams, or post with ?tenant=", stream)
+		return refuse(NoRule, "no rule names a tenant for stream %q; add one under intake.streams, or post with ?tenant=", stream)
 	case bound != "" && tenant != bound:
-		return fmt.Errorf("stream %q belongs to tenant %s by a rule under intake.streams, and the sender may post for %s only", stream, tenant, bound)
+		return refuse(OtherTenant, "stream %q belongs to another tenant by a rule under intake.streams, and the sender may post for %s only", stream, bound)
 	case e.ObjectID == string(tenant):
-		return fmt.Errorf("stream %q bears the id of its tenant; give it another name", stream)
+		return refuse(TenantStream, "stream %q bears the id of its tenant; give it another name", stream)
 	}
 	e.TenantID = string(tenant)
 	return nil
@@ -253,7 +268,7 @@ func country(s string) string {
 // its records still find one another.
 func madeUpID(e *schemas.Event) (string, error) {
 	if e.OpenedAt == nil {
-		return "", errors.New("has neither an id nor opened_at: nobody knows which session it speaks of")
+		return "", refuse(NoSession, "has neither an id nor opened_at: nobody knows which session it speaks of")
 	}
 	h := sha256.New()
 	for _, s := range []string{e.NodeID, e.ObjectID, e.Protocol, e.Token, e.UserID, e.AuthIdentity, e.ClientIP, e.UserAgent} {

@@ -27,7 +27,7 @@ func show(r Result, err error) string {
 		b = schemas.AppendEvent(b, &r.Events[i])
 	}
 	for _, x := range r.Refused {
-		b = fmt.Appendf(b, "refused %d: %s\n", x.Index, x.Reason)
+		b = fmt.Appendf(b, "refused %d %s: %s\n", x.Index, x.Reason, x.Detail)
 	}
 	if r.Ignored > 0 {
 		b = fmt.Appendf(b, "ignored %d\n", r.Ignored)
@@ -60,7 +60,7 @@ func TestDecode(t *testing.T) {
 		if !isBody {
 			continue
 		}
-		got := show(Decode(f.Data, sender))
+		got := show(DecodeAll(f.Data, sender))
 		written.Files = append(written.Files, f, txtar.File{Name: "out: " + name, Data: []byte(got)})
 		t.Run(name, func(t *testing.T) {
 			if !*update && got != want["out: "+name] {
@@ -80,26 +80,74 @@ func TestErrorsCanBeAskedFor(t *testing.T) {
 	three := "[" + event + "," + event + "," + event + "]"
 	o := sender
 	o.MaxElements = 3
-	if r, err := Decode([]byte(three), o); err != nil || len(r.Events) != 3 {
+	if r, err := DecodeAll([]byte(three), o); err != nil || len(r.Events) != 3 {
 		t.Errorf("three of at most three: %d events, %v", len(r.Events), err)
 	}
 	o.MaxElements = 2
 	for name, body := range map[string]string{"a list": three, "an object": `{"events":` + three + `}`, "lines": event + "\n" + event + "\n" + event} {
-		if r, err := Decode([]byte(body), o); !errors.Is(err, ErrTooMany) || !errors.Is(err, ErrBody) || len(r.Events) != 0 {
+		if r, err := DecodeAll([]byte(body), o); !errors.Is(err, ErrTooMany) || !errors.Is(err, ErrBody) || len(r.Events) != 0 {
 			t.Errorf("three of at most two, as %s: %d events, %v", name, len(r.Events), err)
 		}
 	}
-	if _, err := Decode([]byte("nonsense"), sender); !errors.Is(err, ErrBody) || errors.Is(err, ErrTooMany) {
+	if _, err := DecodeAll([]byte("nonsense"), sender); !errors.Is(err, ErrBody) || errors.Is(err, ErrTooMany) {
 		t.Errorf("nonsense: %v", err)
+	}
+}
+
+// TestOneEventIsHeldAtATime, however many a body has; and a visit that fails is the last.
+func TestOneEventIsHeldAtATime(t *testing.T) {
+	event := `{"event":"play_opened","id":"s","media":"news","server":"e","opened_at":1792390080000}`
+	body := []byte("[" + strings.Repeat(event+",", 99) + event + "]")
+	var held *schemas.Event
+	visits, enough := 0, errors.New("enough")
+	err := Decode(body, sender, func(x Element) error {
+		if held == nil {
+			held = x.Event
+		}
+		if x.Event != held || x.Index != visits {
+			t.Fatalf("visit %d: element %d, another event", visits, x.Index)
+		}
+		if visits++; visits == 50 {
+			return enough
+		}
+		return nil
+	})
+	if !errors.Is(err, enough) || visits != 50 {
+		t.Errorf("%d visits, %v", visits, err)
+	}
+}
+
+func TestABodyThatEndsEarlyCanBeToldFromOneThatIsNone(t *testing.T) {
+	for body, early := range map[string]bool{"[": true, `[{"event":`: true, `{"event":"play`: true, "{}\n{": true, "nonsense": false, "": false, "[]": false, "[x]": false} {
+		if _, err := DecodeAll([]byte(body), sender); errors.Is(err, ErrEnd) != early || early && !errors.Is(err, ErrBody) {
+			t.Errorf("%s: %v", body, err)
+		}
+	}
+}
+
+// TestRefusalsNameStreamAndServer, and no more of them than is shown.
+func TestRefusalsNameStreamAndServer(t *testing.T) {
+	long := strings.Repeat("é", 200)
+	for _, tt := range []struct{ element, stream, server string }{
+		{`{"event":"play_opened","media":"news","server":"edge","server_id":"5"}`, "news", "edge"},
+		{`{"event":"play_opened","media":"news","server_id":"5"}`, "news", "5"},
+		{`{"event":"play_opened","token":"sesame"}`, "", "192.0.2.10"},
+		{`{"event":}`, "", "192.0.2.10"},
+		{`{"event":"play_opened","media":"` + long + `","server":"` + long + `"}`, long[:maxShown], long[:maxShown]},
+	} {
+		r, err := DecodeAll([]byte("["+tt.element+"]"), sender)
+		if err != nil || len(r.Refused) != 1 || r.Refused[0].Stream != tt.stream || r.Refused[0].Server != tt.server {
+			t.Errorf("%s: %+v, %v", tt.element, r.Refused, err)
+		}
 	}
 }
 
 func TestDefaultLimitOfElements(t *testing.T) {
 	body := []byte("[" + strings.Repeat("0,", MaxElements-1) + "0]")
-	if r, err := Decode(body, sender); err != nil || len(r.Refused) != MaxElements {
+	if r, err := DecodeAll(body, sender); err != nil || len(r.Refused) != MaxElements {
 		t.Errorf("as many as allowed: %d refused, %v", len(r.Refused), err)
 	}
-	if _, err := Decode(append(body[:len(body)-1], ",0]"...), sender); !errors.Is(err, ErrTooMany) {
+	if _, err := DecodeAll(append(body[:len(body)-1], ",0]"...), sender); !errors.Is(err, ErrTooMany) {
 		t.Errorf("one more: %v", err)
 	}
 }
@@ -135,10 +183,10 @@ func TestLongTextsAndDeepNests(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			r, err := Decode([]byte("["+tt.element+"]"), sender)
+			r, err := DecodeAll([]byte("["+tt.element+"]"), sender)
 			got := ""
 			if len(r.Refused) > 0 {
-				got = r.Refused[0].Reason
+				got = r.Refused[0].Detail
 			}
 			if err != nil || got != tt.refused || len(r.Events)+len(r.Refused) != 1 {
 				t.Errorf("refused %q (%v), want %q", got, err, tt.refused)
@@ -146,13 +194,13 @@ func TestLongTextsAndDeepNests(t *testing.T) {
 		})
 	}
 	t.Run("a user agent of a megabyte is cut between characters", func(t *testing.T) {
-		r, err := Decode([]byte(element(`"user_agent":"a`+strings.Repeat("é", 500_000)+`"`)), sender)
+		r, err := DecodeAll([]byte(element(`"user_agent":"a`+strings.Repeat("é", 500_000)+`"`)), sender)
 		if err != nil || len(r.Events) != 1 || r.Events[0].UserAgent != "a"+strings.Repeat("é", (maxText-1)/2) {
 			t.Errorf("%d events, %v", len(r.Events), err)
 		}
 	})
 	t.Run("an id of an event that is too long gives way to the digest", func(t *testing.T) {
-		r, err := Decode([]byte(element(`"event_id":"`+strings.Repeat("x", 128)+`"`)+"\n"+element(`"event_id":"`+strings.Repeat("x", 129)+`"`)), sender)
+		r, err := DecodeAll([]byte(element(`"event_id":"`+strings.Repeat("x", 128)+`"`)+"\n"+element(`"event_id":"`+strings.Repeat("x", 129)+`"`)), sender)
 		if err != nil || len(r.Events[0].EventID) != 128 || len(r.Events[1].EventID) != 64 {
 			t.Errorf("%+v, %v", r.Events, err)
 		}
@@ -163,29 +211,29 @@ func TestLongTextsAndDeepNests(t *testing.T) {
 func TestAMillionLevels(t *testing.T) {
 	good := `{"event":"play_opened","id":"s","media":"news","server":"e","opened_at":1792390080000}`
 	for _, nest := range []string{strings.Repeat("[", 1_000_000), strings.Repeat("[", 1_000_000) + strings.Repeat("]", 1_000_000), strings.Repeat(`{"events":`, 1_000_000)} {
-		if r, err := Decode([]byte(nest), sender); err == nil && len(r.Events)+len(r.Refused) > 1 {
+		if r, err := DecodeAll([]byte(nest), sender); err == nil && len(r.Events)+len(r.Refused) > 1 {
 			t.Errorf("%d events, %d refused", len(r.Events), len(r.Refused))
 		}
 	}
-	r, err := Decode([]byte("["+good+","+strings.Repeat("[", 1_000_000)+strings.Repeat("]", 1_000_000)+"]"), sender)
+	r, err := DecodeAll([]byte("["+good+","+strings.Repeat("[", 1_000_000)+strings.Repeat("]", 1_000_000)+"]"), sender)
 	if err != nil || len(r.Events) != 1 || len(r.Refused) != 1 {
 		t.Errorf("beside a good one: %d events, %d refused, %v", len(r.Events), len(r.Refused), err)
 	}
 }
 
 func TestBytesThatAreNotUTF8(t *testing.T) {
-	r, err := Decode([]byte("{\"event\":\"play_opened\",\"id\":\"s\",\"media\":\"a\xff\xfeb\",\"server\":\"e\",\"opened_at\":1792390080000}"), sender)
+	r, err := DecodeAll([]byte("{\"event\":\"play_opened\",\"id\":\"s\",\"media\":\"a\xff\xfeb\",\"server\":\"e\",\"opened_at\":1792390080000}"), sender)
 	if err != nil || len(r.Events) != 1 || r.Events[0].ObjectID != "a\uFFFD\uFFFDb" {
 		t.Errorf("%+v, %v", r, err)
 	}
 }
 
 func TestWithoutASender(t *testing.T) {
-	r, err := Decode([]byte(`{"event":"play_opened","id":"s","media":"news","opened_at":1792390080000}`), Options{Tenant: "films"})
-	if err != nil || len(r.Refused) != 1 || r.Refused[0].Reason != "server_id and server are missing: nobody knows which server it speaks of" {
+	r, err := DecodeAll([]byte(`{"event":"play_opened","id":"s","media":"news","opened_at":1792390080000}`), Options{Tenant: "films"})
+	if err != nil || len(r.Refused) != 1 || r.Refused[0].Detail != "server_id and server are missing: nobody knows which server it speaks of" {
 		t.Errorf("%+v, %v", r, err)
 	}
-	r, err = Decode([]byte(`{"event":"play_opened","id":"s","media":"news","server":"e","opened_at":1792390080000}`), Options{Tenant: "films", Peer: netip.MustParseAddr("::ffff:192.0.2.1")})
+	r, err = DecodeAll([]byte(`{"event":"play_opened","id":"s","media":"news","server":"e","opened_at":1792390080000}`), Options{Tenant: "films", Peer: netip.MustParseAddr("::ffff:192.0.2.1")})
 	if err != nil || len(r.Events) != 1 || r.Events[0].NodeIP != "192.0.2.1" {
 		t.Errorf("%+v, %v", r, err)
 	}
@@ -196,7 +244,7 @@ func TestWithoutASender(t *testing.T) {
 func TestEveryPrefix(t *testing.T) {
 	for _, f := range bodies(t).Files {
 		name, isBody := strings.CutPrefix(f.Name, "in: ")
-		whole, err := Decode(f.Data, sender)
+		whole, err := DecodeAll(f.Data, sender)
 		if !isBody || err != nil || len(whole.Events) == 0 {
 			continue
 		}
@@ -205,7 +253,7 @@ func TestEveryPrefix(t *testing.T) {
 			want = append(want, string(schemas.AppendEvent(nil, &whole.Events[i])))
 		}
 		for n := range f.Data {
-			r, err := Decode(f.Data[:n], sender)
+			r, err := DecodeAll(f.Data[:n], sender)
 			if err != nil {
 				continue
 			}
@@ -223,10 +271,10 @@ func TestEveryPrefix(t *testing.T) {
 func TestLinesThatEndEarly(t *testing.T) {
 	line := `{"event":"play_opened","id":"s","media":"news","server":"e","opened_at":1792390080000}`
 	for n := 1; n < len(line); n++ {
-		if r, err := Decode([]byte(line+"\n"+line[:n]), sender); !errors.Is(err, ErrBody) || len(r.Events) > 0 {
+		if r, err := DecodeAll([]byte(line+"\n"+line[:n]), sender); !errors.Is(err, ErrBody) || len(r.Events) > 0 {
 			t.Fatalf("cut after %d bytes: %d events, %v", n, len(r.Events), err)
 		}
-		if r, err := Decode([]byte(line+"\n"+line[:n]+"\n"), sender); err != nil || len(r.Events) != 1 || len(r.Refused) != 1 {
+		if r, err := DecodeAll([]byte(line+"\n"+line[:n]+"\n"), sender); err != nil || len(r.Events) != 1 || len(r.Refused) != 1 {
 			t.Fatalf("ended after %d bytes: %+v, %v", n, r, err)
 		}
 	}
@@ -238,7 +286,7 @@ func TestSameElementIsTheSameEvent(t *testing.T) {
 	other := `{"event":"play_closed","id":"s2","media":"news","server":"e","bytes":6,"closed_at":1792390080000}`
 	var first schemas.Event
 	for i, body := range []string{element, "[" + element + "]", "[ " + other + " ,\n" + element + "\n]", `{"events":[` + element + `]}`, element + "\n" + other + "\n", "\xEF\xBB\xBF" + element} {
-		r, err := Decode([]byte(body), sender)
+		r, err := DecodeAll([]byte(body), sender)
 		if err != nil || len(r.Refused) > 0 {
 			t.Fatalf("%s: %+v, %v", body, r.Refused, err)
 		}
@@ -262,7 +310,7 @@ func TestSameElementIsTheSameEvent(t *testing.T) {
 
 // TestSecretsOfTheViewerStayOut looks for what a query string holds.
 func TestSecretsOfTheViewerStayOut(t *testing.T) {
-	r, err := Decode([]byte(`{"event":"play_opened","id":"s","media":"news","server":"e","opened_at":1792390080000,"query_string":"token=hunter2"}`), sender)
+	r, err := DecodeAll([]byte(`{"event":"play_opened","id":"s","media":"news","server":"e","opened_at":1792390080000,"query_string":"token=hunter2"}`), sender)
 	if got := show(r, err); strings.Contains(got, "hunter2") || len(r.Events) != 1 {
 		t.Errorf("got %s", got)
 	}

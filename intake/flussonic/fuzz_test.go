@@ -21,9 +21,12 @@ func FuzzDecode(f *testing.F) {
 			f.Add(file.Data)
 		}
 	}
+	for _, seed := range hostile {
+		f.Add([]byte(strings.Repeat(seed, 1000)))
+	}
 	o := Options{Peer: netip.MustParseAddr("192.0.2.10"), Tenant: "films", Rules: Rules{{Match: "news/**", Width: 1920, Height: 1080}}}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		r, err := Decode(body, o)
+		r, err := DecodeAll(body, o)
 		if err != nil {
 			if len(r.Events)+len(r.Refused)+r.Ignored > 0 {
 				t.Errorf("%v, and nevertheless %d events", err, len(r.Events))
@@ -34,16 +37,16 @@ func FuzzDecode(f *testing.F) {
 			checkEvent(t, &r.Events[i])
 		}
 		for _, x := range r.Refused {
-			if !utf8.ValidString(x.Reason) || x.Reason == "" || len(x.Reason) > 1000 {
-				t.Errorf("refused for %q", x.Reason)
+			if !utf8.ValidString(x.Detail) || x.Detail == "" || len(x.Detail) > 1000 || x.Reason == "" || len(x.Stream) > maxShown || len(x.Server) > maxShown {
+				t.Errorf("refused for %+v", x)
 			}
 		}
-		again, err := Decode(bytes.Clone(body), o)
+		again, err := DecodeAll(bytes.Clone(body), o)
 		if show(again, err) != show(r, nil) {
 			t.Errorf("once\n%s, then\n%s", show(r, nil), show(again, err))
 		}
 		if json.Valid(body) {
-			inList, err := Decode(append(append([]byte("[ "), body...), " ]"...), o)
+			inList, err := DecodeAll(append(append([]byte("[ "), body...), " ]"...), o)
 			if trimmed := bytes.TrimSpace(body); err == nil && len(trimmed) > 0 && trimmed[0] == '{' && len(r.Events) == 1 && len(inList.Events) == 1 && show(Result{Events: inList.Events}, nil) != show(Result{Events: r.Events}, nil) {
 				t.Errorf("alone\n%s, in a list\n%s", show(r, nil), show(inList, nil))
 			}
@@ -97,4 +100,19 @@ func FuzzSignature(f *testing.F) {
 			t.Errorf("took %q", header)
 		}
 	})
+}
+
+// hostile are texts that, many times over, must cost no more than others of their length.
+var hostile = []string{"[", `{"a":`, "}", "[}", `["`, `"`, "{}", "{},\n", "[,", "{\n", "[]]", `{"events":[`, "\\", "\x00"}
+
+// TestHostileBodiesEnd would go on for days, were the time to grow with the square of the length.
+func TestHostileBodiesEnd(t *testing.T) {
+	for _, seed := range hostile {
+		for _, around := range []string{"", "[", "{", "{}\n", "[{\"a\":"} {
+			body := []byte(around + strings.Repeat(seed, (16<<20)/len(seed)))
+			if r, err := DecodeAll(body, sender); err == nil && len(r.Events) > 0 {
+				t.Errorf("%s%s…: %d events", around, seed, len(r.Events))
+			}
+		}
+	}
 }

@@ -1,12 +1,9 @@
 package flussonic
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"strconv"
 
+	"github.com/playmeter/playmeter/intake/elements"
 	"github.com/playmeter/playmeter/schemas"
 )
 
@@ -89,14 +86,7 @@ type record struct {
 // read takes the members of a valid object.
 func (r *record) read(element []byte) {
 	*r = record{}
-	members(element, func(name, v []byte) {
-		if bytes.IndexByte(name, '\\') >= 0 {
-			var plain string
-			if json.Unmarshal(append(append([]byte{'"'}, name...), '"'), &plain) != nil {
-				return
-			}
-			name = []byte(plain)
-		}
+	elements.Members(element, func(name, v []byte) {
 		p, known := names[string(name)]
 		if !known || !value(v).given() || r.ranks[p.field] != 0 && r.ranks[p.field] < p.rank {
 			return
@@ -121,14 +111,14 @@ func (r *record) word(f field) string { return r.values[f].word() }
 func (r *record) id(f field) (string, error) {
 	v := r.values[f]
 	if v.given() && (v[0] == '{' || v[0] == '[') {
-		return "", fmt.Errorf("%s is no text", r.called(f))
+		return "", refuse(BadRecord, "%s is no text", r.called(f))
 	}
 	s := v.text()
 	if s == "undefined" && f != fieldMedia {
 		return "", nil
 	}
 	if len(s) > schemas.MaxID {
-		return "", fmt.Errorf("%s is longer than %d bytes", r.called(f), schemas.MaxID)
+		return "", refuse(BadRecord, "%s is longer than %d bytes", r.called(f), schemas.MaxID)
 	}
 	return s, nil
 }
@@ -137,7 +127,7 @@ func (r *record) id(f field) (string, error) {
 func (r *record) instant(f field) (int64, error) {
 	ns, ok, err := r.values[f].instant()
 	if err != nil {
-		return schemas.None, fmt.Errorf("%s: %w", r.called(f), err)
+		return schemas.None, refuse(BadTime, "%s: %v", r.called(f), err)
 	}
 	if !ok {
 		return schemas.None, nil
@@ -149,7 +139,7 @@ func (r *record) instant(f field) (int64, error) {
 func (r *record) amount(f field, places int, most int64) (int64, error) {
 	n, ok, err := r.values[f].amount(places, most)
 	if err != nil {
-		return 0, fmt.Errorf("%s: %w", r.called(f), err)
+		return 0, refuse(Implausible, "%s: %v", r.called(f), err)
 	}
 	if !ok {
 		return schemas.None, nil
@@ -168,7 +158,7 @@ type times struct {
 	at, opened, closed, view int64
 }
 
-var errNoTime = errors.New("bears no time: neither opened_at, updated_at, closed_at, utc_ms nor time is given, and its id does not begin with one")
+var errNoTime = refuse(BadTime, "bears no time: neither opened_at, updated_at, closed_at, utc_ms nor time is given, and its id does not begin with one")
 
 // times finds the instant that the record speaks for, and the others.
 func (r *record) times(k kind, session string) (t times, err error) {
@@ -256,7 +246,7 @@ func (r *record) watched(k kind, t times, updated int64) (int64, error) {
 	}
 	view := max(end-t.opened, 0) / 1000
 	if view > maxMicros {
-		return 0, fmt.Errorf("%s: the session would have lasted longer than 31 days", r.called(fieldOpened))
+		return 0, refuse(Implausible, "%s: the session would have lasted longer than 31 days", r.called(fieldOpened))
 	}
 	return view, nil
 }

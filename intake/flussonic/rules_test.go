@@ -39,7 +39,7 @@ func TestRules(t *testing.T) {
 		{"no rule leaves it to the sender's", "own", "other", "core", "own"},
 		{"no rule, and a sender without a tenant", "", "other", "core", `refused: no rule names a tenant for stream "other"; add one under intake.streams, or post with ?tenant=`},
 		{"a rule may name the sender's tenant", "films", "films/a", "core", "films 1280x720"},
-		{"a rule may not leave the sender's tenant", "own", "films/a", "core", `refused: stream "films/a" belongs to tenant films by a rule under intake.streams, and the sender may post for own only`},
+		{"a rule may not leave the sender's tenant", "own", "films/a", "core", `refused: stream "films/a" belongs to another tenant by a rule under intake.streams, and the sender may post for own only`},
 		{"the name decides as it is written", "", "Films/a", "core", `refused: no rule names a tenant for stream "Films/a"; add one under intake.streams, or post with ?tenant=`},
 		{"a name that looks like a pattern is a name", "", "**", "core", `refused: no rule names a tenant for stream "**"; add one under intake.streams, or post with ?tenant=`},
 		{"** at the beginning", "", "a/b/shared", "core", "late"},
@@ -47,13 +47,13 @@ func TestRules(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			o := Options{Peer: netip.MustParseAddr("192.0.2.10"), Rules: rules, Tenant: schemas.Tenant(tt.bound)}
-			r, err := Decode(fmt.Appendf(nil, `{"event":"play_opened","id":"s","media":%q,"server":%q,"opened_at":1792390080000}`, tt.stream, tt.server), o)
+			r, err := DecodeAll(fmt.Appendf(nil, `{"event":"play_opened","id":"s","media":%q,"server":%q,"opened_at":1792390080000}`, tt.stream, tt.server), o)
 			got := ""
 			switch {
 			case err != nil:
 				got = err.Error()
 			case len(r.Refused) > 0:
-				got = "refused: " + r.Refused[0].Reason
+				got = "refused: " + r.Refused[0].Detail
 			default:
 				e := r.Events[0]
 				got = e.TenantID
@@ -74,7 +74,7 @@ func TestRules(t *testing.T) {
 func TestAServerWithoutANameIsMatchedByItsID(t *testing.T) {
 	rules := Rules{{Match: "**", Server: "abc-*", Tenant: "films"}}
 	for server, want := range map[string]int{`"server_id":"abc-1"`: 1, `"server_id":"abc-1","server":"edge1"`: 0, `"server_id":"x","server":"abc-2"`: 1, `"token":"t"`: 0} {
-		r, err := Decode([]byte(`{"event":"play_opened","id":"s","media":"news","opened_at":1792390080000,`+server+`}`), Options{Peer: netip.MustParseAddr("192.0.2.10"), Rules: rules})
+		r, err := DecodeAll([]byte(`{"event":"play_opened","id":"s","media":"news","opened_at":1792390080000,`+server+`}`), Options{Peer: netip.MustParseAddr("192.0.2.10"), Rules: rules})
 		if err != nil || len(r.Events) != want {
 			t.Errorf("%s: %d events, %v, %v", server, len(r.Events), r.Refused, err)
 		}
@@ -85,9 +85,9 @@ func TestAServerWithoutANameIsMatchedByItsID(t *testing.T) {
 func TestRulesAreNotSharedWithEvents(t *testing.T) {
 	o := Options{Peer: netip.MustParseAddr("192.0.2.10"), Rules: Rules{{Match: "**", Tenant: "films", Width: 1920, Height: 1080, DRM: new(true)}}}
 	body := []byte(`{"event":"play_opened","id":"s","media":"news","opened_at":1792390080000}`)
-	first, _ := Decode(body, o)
+	first, _ := DecodeAll(body, o)
 	*first.Events[0].Width, *first.Events[0].DRM = 1, false
-	second, _ := Decode(body, o)
+	second, _ := DecodeAll(body, o)
 	if *second.Events[0].Width != 1920 || !*second.Events[0].DRM {
 		t.Error("an event shares memory with its rule")
 	}

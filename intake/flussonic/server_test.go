@@ -115,7 +115,7 @@ func TestInstallDeliverCheck(t *testing.T) {
 		if _, ok := Signed(body, r.Header.Get(SignatureHeader), []crypto.Secret{"sign-key"}); !ok || r.URL.Path != IntakePath || r.URL.Query().Get("token") != "pm_token" {
 			t.Errorf("posted to %s with signature %q", r.URL.Path, r.Header.Get(SignatureHeader))
 		}
-		result, err := Decode(body, Options{Peer: netip.MustParseAddr("192.0.2.10"), Tenant: schemas.Tenant(r.URL.Query().Get("tenant"))})
+		result, err := DecodeAll(body, Options{Peer: netip.MustParseAddr("192.0.2.10"), Tenant: schemas.Tenant(r.URL.Query().Get("tenant"))})
 		if err != nil || len(result.Refused) > 0 {
 			t.Errorf("%v, %v", err, result.Refused)
 		}

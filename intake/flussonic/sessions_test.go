@@ -43,7 +43,7 @@ func period(t testing.TB, s string) schemas.Period {
 // post decodes a body as the intake does, and gives the usage file that is made of it.
 func post(t testing.TB, body string) []byte {
 	t.Helper()
-	r, err := flussonic.Decode([]byte(body), flussonic.Options{Peer: netip.MustParseAddr("192.0.2.10"), Tenant: "films",
+	r, err := flussonic.DecodeAll([]byte(body), flussonic.Options{Peer: netip.MustParseAddr("192.0.2.10"), Tenant: "films",
 		Rules: flussonic.Rules{{Match: "news", Width: 1280, Height: 720}, {Match: "film", Width: 1920, Height: 1080, DRM: new(true)}}})
 	if err != nil || len(r.Refused) > 0 {
 		t.Fatalf("%v, refused %v: %s", err, r.Refused, body)

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+
+	"github.com/playmeter/playmeter/intake/elements"
 )
 
 // Limits of a body. Its size in bytes is its reader's to bound.
@@ -15,119 +17,83 @@ const (
 	maxDepth = 32
 )
 
-// ErrBody is wrapped by every error of [Decode]: nothing of the body was taken, and it may be sent again.
+// ErrBody is wrapped by the errors of [Decode] about a body: nothing of it is to be kept, and it may be sent again.
 var ErrBody = errors.New("not a batch of events")
 
 // ErrTooMany is a body with more elements than allowed.
 var ErrTooMany = fmt.Errorf("%w: too many elements", ErrBody)
 
-// splitter collects the elements of a body.
+// ErrEnd is a body that ends early: the next try may be whole.
+var ErrEnd = elements.ErrEnds
+
+// splitter finds the elements of a body of any shape: a list, an object, an object with a list of events, or a line
+// for each. An element need not be valid.
 type splitter struct {
-	elements [][]byte
-	most     int
+	visit func(element []byte) error
 }
 
-func (s *splitter) add(element []byte) error {
-	if len(s.elements) >= s.most {
-		return fmt.Errorf("%w, more than %d; send less at once", ErrTooMany, s.most)
-	}
-	s.elements = append(s.elements, bytes.TrimSpace(element))
-	return nil
-}
-
-// split finds the elements of a body of any shape: a list, an object, an object with a list of events,
-// or a line for each. An element need not be valid.
-func split(body []byte, most int) ([][]byte, error) {
-	s := &splitter{most: most}
+// split visits the elements of a body, at most so many. A body that is whole is none that is sent again for ever: where
+// nobody can read it, it is an element that is refused.
+func split(body []byte, most int, visit func(element []byte) error) error {
+	n := 0
+	s := splitter{func(element []byte) error {
+		if n++; n > most {
+			return fmt.Errorf("%w, more than %d; send less at once", ErrTooMany, most)
+		}
+		return visit(element)
+	}}
 	body = bytes.TrimPrefix(body, []byte("\xEF\xBB\xBF"))
-	i := skipSpace(body, 0)
-	if i == len(body) {
-		return nil, fmt.Errorf("%w: the body is empty", ErrBody)
+	err := s.body(body[elements.SkipSpace(body, 0):])
+	if errors.Is(err, elements.ErrEnds) {
+		return fmt.Errorf("%w: %w", ErrBody, err)
 	}
-	var err error
-	switch body[i] {
-	case '[':
-		err = s.list(body, i)
-	case '{':
-		err = s.objects(body, i)
-	default:
-		return nil, fmt.Errorf("%w: the body begins with %q; it must be a JSON list, an object, or a line of JSON for each event", ErrBody, cut(body[i:], 20))
-	}
-	if err != nil {
-		return nil, err
-	}
-	return s.elements, s.anyValid()
+	return err
 }
 
-// anyValid refuses a body that is JSON nowhere.
-func (s *splitter) anyValid() error {
-	if len(s.elements) == 0 {
+// body adds what a body holds that begins with no white space.
+func (s *splitter) body(b []byte) error {
+	switch {
+	case len(b) == 0:
 		return nil
+	case b[0] == '[':
+		return s.list(b)
+	case b[0] == '{':
+		return s.objects(b)
+	case bytes.Contains(b, []byte("\n{")):
+		return s.lines(b)
+	case isUTF16(b) || json.Valid(b):
+		return s.visit(b)
 	}
-	for _, e := range s.elements {
-		if json.Valid(e) {
-			return nil
-		}
-	}
-	return fmt.Errorf("%w: nothing in the body is valid JSON", ErrBody)
+	return fmt.Errorf("%w: the body must be a JSON list, an object, or a line of JSON for each event", ErrBody)
 }
 
-// list adds the elements of the list that begins at i. What follows it is an element that is none.
-func (s *splitter) list(b []byte, i int) error {
-	i = skipSpace(b, i+1)
-	if i < len(b) && b[i] == ']' {
-		return s.rest(b[i+1:])
-	}
-	for i < len(b) {
-		start := i
-		i = s.elementEnd(b, i)
-		if i >= len(b) {
-			break
-		}
-		if err := s.add(b[start:i]); err != nil {
-			return err
-		}
-		if b[i] == ']' {
-			return s.rest(b[i+1:])
-		}
-		i = skipSpace(b, i+1)
-	}
-	return fmt.Errorf("%w: the body ends inside of element %d", ErrBody, len(s.elements))
+// isUTF16 tells whether a text is written in units of two bytes: with a byte order mark, or because JSON begins with ASCII.
+func isUTF16(b []byte) bool {
+	return b[0] == 0 || bytes.HasPrefix(b, []byte("\xFF\xFE")) || bytes.HasPrefix(b, []byte("\xFE\xFF"))
 }
 
-// elementEnd is where a list goes on or ends, behind the element at i and what else stands
-// before the next comma.
-func (s *splitter) elementEnd(b []byte, i int) int {
-	for {
-		i = skipSpace(b, i)
-		if i >= len(b) || b[i] == ',' || b[i] == ']' {
-			return i
-		}
-		end, _, whole := valueEnd(b, i)
-		if !whole {
-			return len(b)
-		}
-		i = max(end, i+1)
+// list adds the elements of a list. What follows it is an element that is none.
+func (s *splitter) list(b []byte) error {
+	rest, err := elements.List(b, s.visit)
+	if err != nil {
+		return err
 	}
-}
-
-func (s *splitter) rest(b []byte) error {
-	if i := skipSpace(b, 0); i < len(b) {
-		return s.add(b[i:])
+	if rest = bytes.TrimSpace(rest); len(rest) > 0 {
+		return s.visit(rest)
 	}
 	return nil
 }
 
 // objects adds what a body that begins with an object holds.
-func (s *splitter) objects(b []byte, i int) error {
-	end, _, whole := valueEnd(b, i)
-	if whole && skipSpace(b, end) == len(b) {
-		return s.object(b[i:end])
+func (s *splitter) objects(b []byte) error {
+	end, _, whole := elements.End(b, 0)
+	if whole && elements.SkipSpace(b, end) == len(b) {
+		return s.object(b[:end])
 	}
-	if !whole && !beginsLines(b[i:]) {
-		return fmt.Errorf("%w: the body ends inside of element 0", ErrBody)
+	if !whole && !beginsLines(b) {
+		return fmt.Errorf("%w inside of element 0", elements.ErrEnds)
 	}
-	return s.lines(b[i:])
+	return s.lines(b)
 }
 
 // beginsLines tells whether a first line that ends inside of its object may nevertheless be a broken line
@@ -142,7 +108,7 @@ func beginsLines(b []byte) bool {
 func (s *splitter) object(b []byte) error {
 	var events []byte
 	isEvent := false
-	members(b, func(name, value []byte) {
+	elements.Members(b, func(name, value []byte) {
 		switch string(name) {
 		case "events":
 			events = value
@@ -152,29 +118,22 @@ func (s *splitter) object(b []byte) error {
 	})
 	switch {
 	case isEvent || events == nil:
-		return s.add(b)
+		return s.visit(b)
 	case events[0] == '[':
-		return s.list(events, 0)
+		return s.list(events)
 	case string(events) == "null":
 		return nil
 	}
-	return s.add(events)
+	return s.visit(events)
 }
 
-// lines adds an element for each line that is not blank. The last one may have been cut off.
+// lines adds what follows each other. The last line may have been cut off.
 func (s *splitter) lines(b []byte) error {
-	for len(b) > 0 {
-		line, rest, ended := bytes.Cut(b, []byte{'\n'})
-		b = rest
-		if line = bytes.TrimSpace(line); len(line) == 0 {
-			continue
-		}
-		if _, _, whole := valueEnd(line, 0); !whole && !ended {
-			return fmt.Errorf("%w: the body ends inside of element %d", ErrBody, len(s.elements))
-		}
-		if err := s.add(line); err != nil {
-			return err
+	last := bytes.TrimSpace(b[bytes.LastIndexByte(b, '\n')+1:])
+	if len(last) > 0 && (last[0] == '{' || last[0] == '[' || last[0] == '"') {
+		if _, _, whole := elements.End(last, 0); !whole {
+			return fmt.Errorf("%w inside of its last line", elements.ErrEnds)
 		}
 	}
-	return nil
+	return elements.Stream(b, s.visit)
 }

@@ -1,21 +1,21 @@
-package flussonic
+package elements
 
-import "bytes"
+import (
+	"bytes"
+	"encoding/json"
+)
 
-// The scanner finds where JSON values end without asking whether they are valid: so that one that is
-// not takes nothing from those beside it. It does not recurse.
-
-// skipSpace is the first place from i on that is no white space.
-func skipSpace(b []byte, i int) int {
+// SkipSpace is the first place from i on that is no white space.
+func SkipSpace(b []byte, i int) int {
 	for i < len(b) && (b[i] == ' ' || b[i] == '\t' || b[i] == '\n' || b[i] == '\r') {
 		i++
 	}
 	return i
 }
 
-// valueEnd is where the value that begins at i ends, and how deep it is nested. It is not whole where the text
-// ends first; of a number at the very end nobody can tell.
-func valueEnd(b []byte, i int) (end, depth int, whole bool) {
+// End is where the value that begins at i ends, and how deep it is nested. It is not whole where the text ends first; of
+// a number at the very end nobody can tell.
+func End(b []byte, i int) (end, depth int, whole bool) {
 	if i >= len(b) {
 		return i, 0, false
 	}
@@ -68,10 +68,10 @@ func nestEnd(b []byte, i int) (end, depth int, whole bool) {
 	return len(b), depth, false
 }
 
-// members visits the members of an object, given with its braces. It reports false where the text is no
-// object, after those that it found.
-func members(b []byte, visit func(name, value []byte)) bool {
-	i := skipSpace(b, 1)
+// Members visits the members of an object, given with its braces: names as they are meant, values as they are written. It
+// reports false where the text is no object, after those that it found.
+func Members(b []byte, visit func(name, value []byte)) bool {
+	i := SkipSpace(b, 1)
 	if i < len(b) && b[i] == '}' {
 		return true
 	}
@@ -80,16 +80,18 @@ func members(b []byte, visit func(name, value []byte)) bool {
 		if !whole {
 			return false
 		}
-		name := b[i+1 : end-1]
-		if i = skipSpace(b, end); i >= len(b) || b[i] != ':' {
+		name := b[i:end]
+		if i = SkipSpace(b, end); i >= len(b) || b[i] != ':' {
 			return false
 		}
-		i = skipSpace(b, i+1)
-		if end, _, whole = valueEnd(b, i); !whole || end == i {
+		i = SkipSpace(b, i+1)
+		if end, _, whole = End(b, i); !whole || end == i {
 			return false
 		}
-		visit(name, b[i:end])
-		if i = skipSpace(b, end); i >= len(b) {
+		if plain, ok := nameOf(name); ok {
+			visit(plain, b[i:end])
+		}
+		if i = SkipSpace(b, end); i >= len(b) {
 			return false
 		}
 		if b[i] == '}' {
@@ -98,7 +100,17 @@ func members(b []byte, visit func(name, value []byte)) bool {
 		if b[i] != ',' {
 			return false
 		}
-		i = skipSpace(b, i+1)
+		i = SkipSpace(b, i+1)
 	}
 	return false
+}
+
+// nameOf is what a name in its quotes means.
+func nameOf(quoted []byte) ([]byte, bool) {
+	if bytes.IndexByte(quoted, '\\') < 0 {
+		return quoted[1 : len(quoted)-1], true
+	}
+	var plain string
+	err := json.Unmarshal(quoted, &plain)
+	return []byte(plain), err == nil
 }
