@@ -1,12 +1,10 @@
 package intake
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
 	"slices"
@@ -80,28 +78,8 @@ func (s *shelf) rows(t testing.TB) (all []string) {
 // rowsOf reads a usage file back.
 func rowsOf(t testing.TB, key string, data []byte) (rows []string) {
 	t.Helper()
-	f, err := schemas.OpenUsage(key, bytes.NewReader(data), int64(len(data)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for p := range f.Parts() {
-		r := f.Part(p)
-		for {
-			b, err := r.Next()
-			if err == io.EOF {
-				break
-			} else if err != nil {
-				t.Fatal(err)
-			}
-			for i := range b.Len {
-				var e schemas.Event
-				b.Event(i, &e)
-				rows = append(rows, strings.TrimSpace(string(schemas.AppendEvent(nil, &e))))
-			}
-		}
-		if err := r.Close(); err != nil {
-			t.Fatal(err)
-		}
+	for _, e := range readUsage(t, key, data) {
+		rows = append(rows, strings.TrimSpace(string(schemas.AppendEvent(nil, &e))))
 	}
 	return rows
 }
