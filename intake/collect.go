@@ -43,13 +43,22 @@ const (
 
 // explained says what to do about a reason.
 var explained = map[schemas.Reason]string{
-	schemas.ReasonBadLine:   "is no JSON object, or longer than 1 MiB",
+	schemas.ReasonBadLine:   "is no JSON object, or longer than 1 MiB; a packed body needs its Content-Encoding, gzip or zstd",
 	schemas.ReasonNoTenant:  "names no tenant_id: name one, post with ?tenant=ID, or use a token that is bound to a tenant",
 	schemas.ReasonBadTenant: "has a tenant_id that is none",
-	schemas.ReasonBadTime:   "has no time between 2000 and 2100: write RFC 3339 or Unix milliseconds",
+	schemas.ReasonBadTime:   "has no time between 2000 and 2100: write RFC 3339 with its zone, such as 2026-10-14T09:30:00Z, or Unix milliseconds",
 	schemas.ReasonBadValue:  "has a value that does not convert to its column's type",
-	schemas.ReasonNoNode:    "names no node_id",
+	schemas.ReasonNoNode:    "names no node_id; a CloudEvent is known by the Content-Type application/cloudevents+json, or application/cloudevents-batch+json",
 	schemas.ReasonNoObject:  "names no object_id, and no version_hash that holds one",
+
+	schemas.ReasonUnknownKind:      "has no kind, or none of playout, data_download, public_download, ingest, media, update, rep, session",
+	schemas.ReasonUnknownTrack:     "has a track that is none of video, audio, muxed, text, manifest, init",
+	schemas.ReasonIDTooLong:        "has an object, node or session id of more than 1,024 bytes",
+	schemas.ReasonObjectIsTenant:   "has an object_id that is its tenant_id",
+	schemas.ReasonNegativeBytes:    "has bytes below 0",
+	schemas.ReasonNegativeDuration: "has a duration_us below 0",
+	schemas.ReasonNegativeValue:    "has a status, size, segment or seq below 0",
+	schemas.ReasonImplausible:      "has more than 2^50 bytes, or more than 31 days",
 }
 
 // events adds bare events.

@@ -76,6 +76,8 @@ var crossOrigin = http.NewCrossOriginProtection()
 // admit lets a request in, or says why not.
 func (v *service) admit(q *request) (err error) {
 	switch {
+	case q.route.path == "" && q.Method == http.MethodPost:
+		return noSuchPage() // a slip in the address, rather than in the method
 	case !q.route.takes(q.Method):
 		methods := q.route.methods()
 		p := newProblem(http.StatusMethodNotAllowed, "%s is not taken here, only %s.", onlyWord(q.Method), methods)
@@ -150,7 +152,7 @@ func (q *request) readQuery() (err error) {
 		case !slices.Contains(q.route.query, name) && len(q.route.query) == 0:
 			return newProblem(http.StatusBadRequest, "This takes no parameters.")
 		case !slices.Contains(q.route.query, name):
-			return newProblem(http.StatusBadRequest, "This takes no such parameter, only %s.", strings.Join(q.route.query, ", "))
+			return newProblem(http.StatusBadRequest, "This takes no parameter %q, only %s.", printable(name), strings.Join(q.route.query, ", "))
 		case len(values) != 1 || values[0] == "":
 			return newProblem(http.StatusBadRequest, "The parameter %s needs one value.", name)
 		}
@@ -218,6 +220,9 @@ func (w *statusWriter) Write(b []byte) (int, error) {
 
 // Unwrap is for http.ResponseController.
 func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// printable is a name that somebody gave as it can be shown.
+func printable(s string) string { return s[:min(len(s), 32)] }
 
 // onlyWord is a method as it can be shown.
 func onlyWord(s string) string {

@@ -144,7 +144,9 @@ func (s *LogSettings) format() (f logs.Format, known bool) {
 	if like == "" {
 		like = "nginx"
 	}
-	f, known = logs.Preset(like)
+	if f, known = logs.Preset(like); !known {
+		return f, false
+	}
 	f.Name = s.Name
 	if s.Lines != "" {
 		f.Lines = logs.Lines(s.Lines)

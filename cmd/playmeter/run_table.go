@@ -81,6 +81,9 @@ func (a *app) tellNotes(r *reporter.Result) {
 			a.say("%s: %s rows rejected: %s", t.Tenant, humanize.Comma(n), reasons(t.Manifest.Events.Rejected))
 		}
 		if t.Manifest != nil {
+			if n := t.Manifest.Events.AfterAsOf; n > 0 {
+				a.say("%s: %s at or after %s, the as-of: a later run has them", t.Tenant, count(int(n), "event"), t.Manifest.AsOf)
+			}
 			for _, w := range t.Manifest.Warnings {
 				a.say("%s: %s", t.Tenant, w)
 			}
