@@ -48,7 +48,7 @@ var explained = map[schemas.Reason]string{
 	schemas.ReasonBadTenant: "has a tenant_id that is none",
 	schemas.ReasonBadTime:   "has no time between 2000 and 2100: write RFC 3339 with its zone, such as 2026-10-14T09:30:00Z, or Unix milliseconds",
 	schemas.ReasonBadValue:  "has a value that does not convert to its column's type",
-	schemas.ReasonNoNode:    "names no node_id; a CloudEvent is known by the Content-Type application/cloudevents+json, or application/cloudevents-batch+json",
+	schemas.ReasonNoNode:    "names no node_id",
 	schemas.ReasonNoObject:  "names no object_id, and no version_hash that holds one",
 
 	schemas.ReasonUnknownKind:      "has no kind, or none of playout, data_download, public_download, ingest, media, update, rep, session",

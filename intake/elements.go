@@ -25,6 +25,8 @@ func findElements(h http.Header, body []byte, memory *budget) (found, error) {
 	trimmed := bytes.TrimLeft(bytes.TrimPrefix(body, []byte("\uFEFF")), " \t\r\n")
 	binary := h.Get("Ce-Specversion") != ""
 	ce := strings.HasPrefix(kind, "application/cloudevents") || binary
+	enveloped := !ce && beginsWithCloudEvent(trimmed)
+	ce = ce || enveloped
 	if !ce && (len(trimmed) == 0 || trimmed[0] != '[' && elements.AreLines(trimmed)) {
 		return found{lines: body}, nil
 	}
@@ -45,12 +47,34 @@ func findElements(h http.Header, body []byte, memory *budget) (found, error) {
 		return found{}, fmt.Errorf("%w: of CloudEvents' formats only JSON is known: send %s or %s", ErrEncoding, typeStructured, typeBatched)
 	case binary:
 		err = l.add(headerEnvelope(h, trimmed))
+	case enveloped && trimmed[0] == '[':
+		err = l.list(trimmed, l.cloudEvent)
+	case enveloped:
+		err = elements.Stream(trimmed, l.counted(l.cloudEvent))
 	case trimmed[0] == '[':
 		err = l.list(trimmed, l.bare)
 	default:
 		err = elements.Stream(trimmed, l.counted(l.bare))
 	}
 	return found{l.lines.Bytes(), l.envelopes}, err
+}
+
+// beginsWithCloudEvent tells whether the first event of a body is in an envelope, though the body's Content-Type says nothing of
+// it.
+func beginsWithCloudEvent(body []byte) bool {
+	i := 0
+	if len(body) > 0 && body[0] == '[' {
+		i = elements.SkipSpace(body, 1)
+	}
+	if i >= len(body) || body[i] != '{' {
+		return false
+	}
+	end, _, whole := elements.End(body, i)
+	version, data := false, false
+	return whole && elements.Members(body[i:end], func(name, _ []byte) {
+		version = version || string(name) == "specversion"
+		data = data || string(name) == "data" || string(name) == "data_base64"
+	}) && version && data
 }
 
 // maxElements bounds the elements of a body that is no plain NDJSON.
