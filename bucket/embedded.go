@@ -93,7 +93,7 @@ func (e *Embedded) start(ctx context.Context, cfg EmbeddedConfig) error {
 	if err := os.MkdirAll(objects, 0o700); err != nil {
 		return err
 	}
-	if e.lock, err = lockDir(e.dir); err != nil {
+	if e.lock, err = LockFolder(e.dir); err != nil {
 		return err
 	}
 	key, err := ensureCredentials(e.dir)

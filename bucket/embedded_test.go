@@ -459,7 +459,7 @@ func TestOpenUsesTheStoreOfARunningProcess(t *testing.T) {
 	b := newBucket(t, s)
 
 	_, err := OpenEmbedded(t.Context(), EmbeddedConfig{Dir: dir})
-	if !errors.Is(err, errLocked) {
+	if !errors.Is(err, ErrLocked) {
 		t.Errorf("opened twice: %v", err)
 	}
 	here, closer, err := Open(t.Context(), EmbeddedConfig{Dir: dir})
@@ -497,7 +497,7 @@ func TestOpenUsesTheStoreOfARunningProcess(t *testing.T) {
 
 func TestOpenWaitsForAProcessThatIsJustStarting(t *testing.T) {
 	dir := t.TempDir()
-	lock, err := lockDir(dir) // somebody has the folder, but no address yet
+	lock, err := LockFolder(dir) // somebody has the folder, but no address yet
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,12 +8,12 @@ import (
 	"syscall"
 )
 
-// errLocked: another process serves this folder.
-var errLocked = errors.New("another process has it open")
+// ErrLocked: another process serves this folder.
+var ErrLocked = errors.New("another process has it open")
 
-// lockDir takes the folder for this process. The kernel gives the lock back
-// when the process ends, however it ends.
-func lockDir(dir string) (*os.File, error) {
+// LockFolder takes a folder for this process, until the file is closed. The kernel gives the lock back
+// when the process ends, however it ends. Errors: ErrLocked.
+func LockFolder(dir string) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
@@ -21,7 +21,7 @@ func lockDir(dir string) (*os.File, error) {
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		f.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, errLocked
+			return nil, ErrLocked
 		}
 		return nil, fmt.Errorf("lock %s: %w", f.Name(), err)
 	}

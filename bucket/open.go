@@ -27,7 +27,7 @@ func Open(ctx context.Context, cfg EmbeddedConfig) (*Store, io.Closer, error) {
 			}
 			return s, e, nil
 		}
-		if !errors.Is(err, errLocked) {
+		if !errors.Is(err, ErrLocked) {
 			return nil, nil, err
 		}
 		if running, ok := Running(cfg.Dir); ok {

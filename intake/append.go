@@ -125,9 +125,6 @@ func (l *Log) publish(data []byte) error {
 
 func (l *Log) send(data []byte) error {
 	js, _, _, _ := l.streams()
-	if js == nil {
-		return errors.New("it is not open")
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), askPatience)
 	defer cancel()
 	if l.server != nil {
@@ -159,15 +156,4 @@ func (l *Log) note(err error) {
 	if before == nil || before.err.Error() != err.Error() {
 		l.out.Error("events cannot be taken in", "err", err)
 	}
-}
-
-// retryAfter is how long senders are asked to wait.
-func retryAfter(err error) time.Duration {
-	switch {
-	case errors.Is(err, ErrBusy):
-		return time.Second
-	case errors.Is(err, ErrFull), errors.Is(err, ErrDisk):
-		return 30 * time.Second
-	}
-	return 5 * time.Second
 }

@@ -264,10 +264,13 @@ func (in *Intake) chunks(memory *budget, receipt *Receipt, collect func(*collect
 
 // RetryAfter is how long a sender is asked to wait after an error that passes; 0 after one that stays.
 func RetryAfter(err error) time.Duration {
-	for _, passing := range []error{ErrBusy, ErrFull, ErrDisk, ErrLog, context.Canceled, context.DeadlineExceeded} {
-		if errors.Is(err, passing) {
-			return retryAfter(err)
-		}
+	switch {
+	case errors.Is(err, ErrBusy):
+		return time.Second
+	case errors.Is(err, ErrFull), errors.Is(err, ErrDisk):
+		return 30 * time.Second
+	case errors.Is(err, ErrLog), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return 5 * time.Second
 	}
 	return 0
 }

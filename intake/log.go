@@ -13,6 +13,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/playmeter/playmeter/bucket"
 )
 
 // Why nothing can be taken in just now. Who asks again later is heard.
@@ -93,7 +95,7 @@ func (l *Log) dial(ctx context.Context) (err error) {
 			l.conn, err = l.server.dial(l.options()...)
 			return err
 		}
-		if !errors.Is(err, errLocked) {
+		if !errors.Is(err, bucket.ErrLocked) {
 			return err
 		}
 		if !l.cfg.Own {

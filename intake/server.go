@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -18,6 +19,8 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+
+	"github.com/playmeter/playmeter/bucket"
 )
 
 // embedded is the NATS server of this process. It listens on the loopback address alone, for commands of the same
@@ -27,8 +30,9 @@ type embedded struct {
 	lock *os.File
 	nats *server.Server
 
-	naming sync.Mutex
-	synced map[string]bool // files whose names are durable
+	naming  sync.Mutex
+	folders []string        // where messages are; found anew where synced is nil
+	synced  map[string]bool // files whose names are durable
 
 	waiting atomic.Pointer[context.CancelCauseFunc] // ends the wait for an answer that will not come
 }
@@ -36,15 +40,12 @@ type embedded struct {
 // serverPatience is how long the server may take to start; it reads what the log holds.
 const serverPatience = time.Minute
 
-// errLocked: another process serves this folder.
-var errLocked = errors.New("another process has it open")
-
-// startServer starts the server of a folder.
+// startServer starts the server of a folder. Errors: bucket.ErrLocked.
 func startServer(dir string, log *slog.Logger) (*embedded, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder of the intake's log: %w", err)
 	}
-	lock, err := lockDir(dir)
+	lock, err := bucket.LockFolder(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -104,8 +105,7 @@ func (e *embedded) close() error {
 func (e *embedded) syncNames() error {
 	e.naming.Lock()
 	defer e.naming.Unlock()
-	folder := filepath.Join(e.dir, "jetstream")
-	files, err := filepath.Glob(filepath.Join(folder, "*", "streams", "*", "msgs", "*.blk"))
+	files, err := e.blocks()
 	if err != nil {
 		return err
 	}
@@ -132,6 +132,27 @@ func (e *embedded) syncNames() error {
 		e.synced[name] = true
 	}
 	return nil
+}
+
+// blocks are the files that hold messages.
+func (e *embedded) blocks() (files []string, err error) {
+	if e.synced == nil {
+		if e.folders, err = filepath.Glob(filepath.Join(e.dir, "jetstream", "*", "streams", "*", "msgs")); err != nil {
+			return nil, err
+		}
+	}
+	for _, folder := range e.folders {
+		entries, err := os.ReadDir(folder)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("look into the folder of the intake's log: %w", err)
+		}
+		for _, f := range entries {
+			if filepath.Ext(f.Name()) == ".blk" {
+				files = append(files, filepath.Join(folder, f.Name()))
+			}
+		}
+	}
+	return files, nil
 }
 
 func syncFolder(name string) error {
@@ -178,22 +199,6 @@ func readAddress(dir string) (a address, err error) {
 		return a, err
 	}
 	return a, json.Unmarshal(data, &a)
-}
-
-// lockDir takes the folder for this process, until the file is closed or the process ends.
-func lockDir(dir string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		f.Close()
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, errLocked
-		}
-		return nil, fmt.Errorf("lock %s: %w", f.Name(), err)
-	}
-	return f, nil
 }
 
 // serverLog hands the server's warnings and errors to ours; what it does in between is of no interest.
