@@ -81,7 +81,7 @@ func (c *collector) events(found found, body []byte, tenant schemas.Tenant) erro
 			if c.mayKeep(b, i, index, r.reasons[i], found.envelopes, tenant) {
 				b.Event(i, &e)
 				ids.set(&e, found.envelopes, index, r.given[i])
-				if err := c.add(&e, index); err != nil {
+				if _, err := c.add(&e, index); err != nil {
 					return err
 				}
 			}
@@ -174,10 +174,9 @@ func (c *collector) records(body []byte, o flussonic.Options) error {
 func (c *collector) record(x flussonic.Element) error {
 	switch {
 	case x.Event != nil:
-		refused := c.receipt.Refused
-		err := c.add(x.Event, x.Index)
-		if c.receipt.Refused > refused {
-			c.receipt.lose(Loss{Reason: c.receipt.last, Server: shortened(x.Event.NodeID)})
+		refused, err := c.add(x.Event, x.Index)
+		if refused != "" {
+			c.receipt.lose(Loss{Reason: refused, Server: shortened(x.Event.NodeID)})
 		}
 		return err
 	case x.Refused != nil:
@@ -189,11 +188,11 @@ func (c *collector) record(x flussonic.Element) error {
 	return nil
 }
 
-// add keeps an event.
-func (c *collector) add(e *schemas.Event, index int) error {
+// add keeps an event, or tells the reason for which it refuses it.
+func (c *collector) add(e *schemas.Event, index int) (refused string, err error) {
 	if c.speaksFor != nil && !c.speaksFor(e.NodeID) {
 		c.receipt.refuse(index, reasonOtherNode, "is of a node that the token is not for")
-		return nil
+		return reasonOtherNode, nil
 	}
 	accounting.Discreet(e)
 	before := len(c.lines)
@@ -201,14 +200,14 @@ func (c *collector) add(e *schemas.Event, index int) error {
 	if len(c.lines)-before > maxEventBytes {
 		c.lines = c.lines[:before]
 		c.receipt.refuse(index, reasonTooLong, fmt.Sprintf("takes more than %d KiB", maxEventBytes>>10))
-		return nil
+		return reasonTooLong, nil
 	}
 	c.count++
 	c.receipt.Accepted++
 	if len(c.lines) >= chunkBytes || c.count >= maxMessageEvents {
-		return c.pack()
+		return "", c.pack()
 	}
-	return nil
+	return "", nil
 }
 
 // pack makes a chunk of the lines so far.

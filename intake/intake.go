@@ -100,7 +100,6 @@ type Receipt struct {
 	Refusals []Refusal `json:"refusals,omitempty"` // the first of them
 
 	reasons map[string]int // of all of them
-	last    string         // of them
 	lost    map[Loss]int
 }
 
@@ -120,7 +119,6 @@ func (r *Receipt) refuse(index int, reason, detail string) {
 		r.reasons = make(map[string]int)
 	}
 	r.reasons[reason]++
-	r.last = reason
 	if len(r.Refusals) < maxRefusals {
 		r.Refusals = append(r.Refusals, Refusal{index, reason, detail})
 	}

@@ -21,7 +21,7 @@ const (
 	streamsOfOne = 32               // requests at once on one HTTP/2 connection
 	pingEvery    = 30 * time.Second // on one on which nothing came for so long; who does not answer in pingPatience is let go
 	pingPatience = 15 * time.Second
-	maxBodies    = 64 << 10 // bytes that wait to be read on one; nothing takes a body
+	maxBodies    = 64 << 10 // bytes that wait to be read on one; posts come in such pieces
 	maxFrame     = 16 << 10 // bytes
 )
 
