@@ -1,0 +1,307 @@
+package statistics
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/playmeter/playmeter/bucket"
+	"github.com/playmeter/playmeter/schemas"
+)
+
+// Options are what a Database needs.
+type Options struct {
+	Folder   string         // its own; made with 0700
+	Metering *bucket.Bucket // whose commits it follows
+	Memory   int64          // bytes that the database may take; 0: DefaultMemory
+	Temp     int64          // bytes that it may put aside on the disk; 0: DefaultTemp
+	Threads  int            // 0: DefaultThreads
+	Log      *slog.Logger
+	Now      func() time.Time // nil: time.Now
+}
+
+// What a database takes where nothing else is said.
+const (
+	DefaultMemory  = 1 << 30
+	DefaultTemp    = 20 << 30
+	DefaultThreads = 2
+)
+
+// Database is the statistics as the daemon holds them. It is safe for concurrent use.
+type Database struct {
+	o    Options
+	lock *os.File
+
+	slots chan struct{} // of questions that are answered at once
+
+	mu      sync.Mutex
+	process *process // nil: none runs
+	failed  int      // starts in a row that came to nothing
+	again   time.Time
+	closed  bool
+	rewrite bool      // the next start writes the file anew
+	fresh   time.Time // when it was, last
+
+	following
+}
+
+// How questions are answered.
+const (
+	atOnce   = 3                // so many
+	patience = 10 * time.Second // so long a question waits for its turn
+	longest  = 60 * time.Second // and may take
+)
+
+// Open opens the statistics of a folder, or makes them: it starts their process.
+//
+//   - Errors: bucket.ErrLocked where another process has them open.
+func Open(ctx context.Context, o Options) (*Database, error) {
+	if o.Memory == 0 {
+		o.Memory = DefaultMemory
+	}
+	if o.Temp == 0 {
+		o.Temp = DefaultTemp
+	}
+	if o.Threads == 0 {
+		o.Threads = DefaultThreads
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	folder, err := filepath.Abs(o.Folder)
+	if err != nil {
+		return nil, err
+	}
+	o.Folder = folder
+	if err := os.MkdirAll(o.Folder, 0o700); err != nil {
+		return nil, fmt.Errorf("make the folder of the statistics: %w", err)
+	}
+	if err := os.Chmod(o.Folder, 0o700); err != nil {
+		return nil, fmt.Errorf("make the folder of the statistics private: %w", err)
+	}
+	lock, err := bucket.LockFolder(o.Folder)
+	if err != nil {
+		return nil, err
+	}
+	d := &Database{o: o, lock: lock, slots: make(chan struct{}, atOnce), following: newFollowing()}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.start(ctx); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	return d, nil
+}
+
+// Close ends the process of the statistics. Questions that are being answered get ErrDown.
+func (d *Database) Close() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return nil
+	}
+	d.closed = true
+	if d.process != nil {
+		d.process.close()
+	}
+	return errors.Join(removeAddress(d.o.Folder), d.lock.Close())
+}
+
+// engine is the process that answers; one that ended is started again, after a while if it ends over and over.
+func (d *Database) engine(ctx context.Context) (*process, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case d.closed:
+		return nil, fmt.Errorf("%w: they are closed", ErrDown)
+	case d.process != nil && d.process.running():
+		return d.process, nil
+	case d.o.Now().Before(d.again):
+		return nil, fmt.Errorf("%w: their process ended, and is started again in a moment", ErrDown)
+	}
+	if d.process != nil {
+		d.o.Log.Warn("statistics", "state", "the database ended, and is started again", "err", d.process.err)
+	}
+	if err := d.start(context.WithoutCancel(ctx)); err != nil {
+		d.failed++
+		d.again = d.o.Now().Add(min(time.Second<<min(d.failed, 10), time.Minute))
+		d.o.Log.Warn("statistics", "state", "the database does not start", "err", err)
+		return nil, fmt.Errorf("%w: their database does not start; the log says why", ErrDown)
+	}
+	d.failed, d.again = 0, d.o.Now().Add(time.Second)
+	return d.process, nil
+}
+
+// start starts the process over a database that has our tables. One that cannot be opened, or has others, is made anew:
+// it is a view.
+func (d *Database) start(ctx context.Context) error {
+	there, serr := os.Stat(filepath.Join(d.o.Folder, databaseFile))
+	first := serr != nil || there.Size() == 0
+	p, err := startProcess(ctx, d.settings(), d.o.Log)
+	if d.rewrite {
+		d.rewrite, d.fresh = false, d.o.Now()
+	}
+	if err == nil {
+		if version, aerr := versionOf(ctx, p); aerr != nil || version != schemaVersion {
+			p.close()
+			err = errStart{"it has other tables than this version of playmeter knows"}
+		}
+	}
+	var damaged errStart
+	if errors.As(err, &damaged) && ctx.Err() == nil {
+		if !first {
+			d.o.Log.Warn("statistics", "state", "the database is made again from the finished sessions", "err", err)
+		}
+		if p, err = d.remake(ctx); err != nil {
+			return err
+		}
+	} else if err != nil {
+		return err
+	}
+	d.process = p
+	d.forgetLoaded()
+	return writeAddress(d.o.Folder, address{URL: p.url, Secret: p.secret})
+}
+
+func (d *Database) settings() settings {
+	return settings{Folder: d.o.Folder, Memory: d.o.Memory, Temp: d.o.Temp, Threads: d.o.Threads, Rewrite: d.rewrite}
+}
+
+// rewriteEach is how often the file of the database is written anew at most. It is when sessions were removed for good,
+// because they are old, and not replaced.
+const rewriteEach = 24 * time.Hour
+
+// writeAnew restarts the process over a new file, in which nothing is of what was removed.
+func (d *Database) writeAnew(ctx context.Context) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed || d.process == nil {
+		return nil
+	}
+	d.o.Log.Info("statistics", "state", "the file is written anew, without the sessions that were removed")
+	d.process.close()
+	d.rewrite = true
+	return d.start(context.WithoutCancel(ctx))
+}
+
+// remake starts the process over an empty database.
+func (d *Database) remake(ctx context.Context) (*process, error) {
+	for _, name := range []string{databaseFile, databaseFile + ".wal"} {
+		if err := os.RemoveAll(filepath.Join(d.o.Folder, name)); err != nil {
+			return nil, fmt.Errorf("remove the old database of the statistics: %w", err)
+		}
+	}
+	p, err := startProcess(ctx, d.settings(), d.o.Log)
+	if err != nil {
+		return nil, err
+	}
+	q := &question{Mode: modeWrite}
+	for _, text := range schema {
+		q.Statements = append(q.Statements, statement{SQL: text})
+	}
+	q.Statements = append(q.Statements, statement{"INSERT INTO about SELECT ?, now()::TIMESTAMP", []any{int64(schemaVersion)}})
+	if _, err := p.ask(ctx, q); err != nil {
+		p.close()
+		return nil, fmt.Errorf("make the tables of the statistics: %w", err)
+	}
+	return p, nil
+}
+
+func versionOf(ctx context.Context, p *process) (int64, error) {
+	a, err := p.ask(ctx, &question{Statements: []statement{{SQL: "SELECT version::BIGINT FROM about"}}, Limit: 1})
+	if err != nil || a.Rows != 1 {
+		return 0, err
+	}
+	return a.Columns[0].at(0).number, nil
+}
+
+// read answers a question of the pages, in its turn.
+func (d *Database) read(ctx context.Context, s statement, limit int) (*answer, error) {
+	waiting := time.NewTimer(patience)
+	defer waiting.Stop()
+	select {
+	case d.slots <- struct{}{}:
+		defer func() { <-d.slots }()
+	case <-waiting.C:
+		return nil, ErrBusy
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	p, err := d.engine(ctx)
+	if err != nil {
+		return nil, err
+	}
+	limited, cancel := context.WithTimeout(ctx, longest)
+	defer cancel()
+	a, err := p.ask(limited, &question{Mode: modeRead, Statements: []statement{s}, Limit: limit})
+	if err != nil && ctx.Err() == nil && limited.Err() != nil {
+		return nil, fmt.Errorf("%w: it takes more than %s", ErrTooMuch, longest)
+	}
+	return a, err
+}
+
+// write changes the database.
+func (d *Database) write(ctx context.Context, statements []statement, limit int) (*answer, error) {
+	p, err := d.engine(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return p.ask(ctx, &question{Mode: modeWrite, Statements: statements, Limit: limit})
+}
+
+// Sessions is a page of a tab.
+//
+//   - Errors: a [FilterError] for each field that is wrong, ErrView, ErrBusy, ErrDown, ErrTooMuch, those of ctx.
+func (d *Database) Sessions(ctx context.Context, scope Scope, v View) (*Page, error) {
+	if v.Limit == 0 {
+		v.Limit = DefaultLimit
+	}
+	if v.Limit < 1 || v.Limit > MaxLimit {
+		return nil, fmt.Errorf("%w: a page has 1 to %d rows", ErrView, MaxLimit)
+	}
+	return d.page(ctx, scope, v)
+}
+
+func (d *Database) page(ctx context.Context, scope Scope, v View) (*Page, error) {
+	q, err := newQuery(scope, v)
+	if err != nil {
+		return nil, err
+	}
+	a, err := d.read(ctx, q.statement(), q.limit+1)
+	if err != nil {
+		return nil, fmt.Errorf("list %s: %w", v.Tab, err)
+	}
+	return q.page(a), nil
+}
+
+// Totals are what the sessions of a filter add up to.
+func (d *Database) Totals(ctx context.Context, scope Scope, f Filter) (Totals, error) {
+	if err := f.Check(); err != nil {
+		return Totals{}, err
+	}
+	where := all(scope.where(), f.where())
+	a, err := d.read(ctx, statement{"SELECT count(*), " + sumViews + ", coalesce(" + sumBytes + ", 0), coalesce(" + sumView + ", 0) FROM sessions WHERE " + where.text, where.args}, 1)
+	if err != nil {
+		return Totals{}, fmt.Errorf("add up sessions: %w", err)
+	}
+	return a.totals(0, 0), nil
+}
+
+// State is what was loaded, the newest month first.
+func (d *Database) State(ctx context.Context, scope Scope) ([]MonthState, error) {
+	states, err := d.states(ctx, all(scope.where()))
+	var out []MonthState
+	for _, s := range states {
+		out = append(out, s.MonthState)
+	}
+	return out, err
+}
+
+// periods are the months that a day may belong to: one.
+func periodOf(day schemas.Day) schemas.Period {
+	return schemas.PeriodOf(time.Unix(0, day.Start()).UTC())
+}

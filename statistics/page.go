@@ -1,0 +1,221 @@
+package statistics
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// A query is how a page of a view is asked.
+type query struct {
+	tab     tab
+	sorting sorting
+	cursor  *cursor
+	scope   condition // whose sessions
+	where   condition // which of them: scope and filter
+	form    form
+	limit   int
+}
+
+// form is how a tab's rows are made of sessions.
+type form int
+
+const (
+	formSessions form = iota // each is a row
+	formFirsts               // the first of those that are alike is a row
+	formAlike                // those that are alike are a row
+	formGroups               // those of a group are a row, in one go
+	formMany                 // likewise, of which there may be as many as sessions: first the rows of the page, then what they show
+	formServers              // a row is what one server had in them
+	formDays                 // a row is what the days say of it: where nothing but days is asked for
+)
+
+// newQuery plans a view. Errors: ErrView, and those of [Filter.Check].
+func newQuery(scope Scope, v View) (*query, error) {
+	t, ok := tabs[v.Tab]
+	if !ok {
+		return nil, fmt.Errorf("%w: there is no list %q", ErrView, v.Tab)
+	}
+	if err := v.Filter.Check(); err != nil {
+		return nil, err
+	}
+	q := &query{tab: t, limit: v.Limit}
+	switch {
+	case v.Filter.daysAlone() && t.days != "":
+		q.form, q.tab = formDays, t.ofDays()
+	case v.Tab == TabServers:
+		q.form = formServers
+	case v.Tab == TabUsers:
+		q.form = formMany
+	case v.Tab == TabUnique && v.Filter.splitsAlike():
+		q.form = formAlike
+	case v.Tab == TabUnique:
+		q.form = formFirsts
+	case v.Tab == TabStreams:
+		q.form = formGroups
+	}
+	return q, q.order(scope, v)
+}
+
+// order settles the order of rows and the place in it.
+func (q *query) order(scope Scope, v View) error {
+	sort, desc := v.Sort, v.Desc
+	if sort == "" {
+		sort = q.tab.sort
+		desc = q.tab.falls(sort)
+	}
+	keys, ok := q.tab.keys[sort]
+	if !ok {
+		return fmt.Errorf("%w: the list %s has no column %q to sort by", ErrView, v.Tab, sort)
+	}
+	var err error
+	if q.cursor, err = parseCursor(v.Cursor, slices.Concat(keys, q.tab.ties)); err != nil {
+		return err
+	}
+	q.sorting = newSorting(keys, q.tab.ties, desc, q.cursor != nil && q.cursor.Back)
+	q.scope = scope.where()
+	q.where = all(q.scope, v.Filter.where())
+	if q.form == formFirsts {
+		q.where = all(q.where, condition{text: "nth = alike"})
+	}
+	return nil
+}
+
+func (t *tab) falls(name string) bool {
+	return slices.ContainsFunc(t.columns, func(c Column) bool { return c.Name == name && c.Falls })
+}
+
+// statement is the SQL of a page: its rows, and one more where there is one.
+func (q *query) statement() statement {
+	switch q.form {
+	case formGroups:
+		return q.grouped("sessions", q.where)
+	case formMany:
+		return q.groupedLate()
+	case formServers:
+		return q.byServer()
+	case formAlike:
+		return q.alike()
+	case formDays:
+		return q.grouped(q.tab.days, q.where)
+	}
+	if q.sorting.keys[0] == sessionTies[0] {
+		return q.inTime()
+	}
+	return q.flat()
+}
+
+// values are what a page selects: the fields of its rows, then their keys.
+func (q *query) values() string {
+	var out []string
+	for _, f := range q.tab.fields {
+		out = append(out, f.expr)
+	}
+	return strings.Join(out, ", ") + ", " + q.sorting.columns()
+}
+
+func (q *query) past() condition {
+	if q.cursor == nil {
+		return condition{}
+	}
+	return q.sorting.after(q.cursor.Values)
+}
+
+// rowsAsked is how many rows a page asks for: one more than it shows tells whether there is another.
+func (q *query) rowsAsked() string { return fmt.Sprintf(" LIMIT %d", q.limit+1) }
+
+// inTime selects sessions by when they began. That is the order in which the database has them, so that it reads no
+// more than the page.
+func (q *query) inTime() statement {
+	where := all(q.where, q.past())
+	return statement{"SELECT " + q.values() + " FROM sessions WHERE " + where.text + q.sorting.orderBy() + q.rowsAsked(), where.args}
+}
+
+// flat selects sessions: which ones first, by what they are sorted by alone, and then what they show.
+func (q *query) flat() statement {
+	where := all(q.where, q.past())
+	text := "SELECT " + q.values() + " FROM sessions WHERE rowid IN (SELECT rowid FROM sessions WHERE " + where.text + q.sorting.orderBy() + q.rowsAsked() + ")" +
+		q.sorting.orderBy()
+	return statement{text, where.args}
+}
+
+// having is the clause of that name; empty on the first page.
+func (q *query) having() condition {
+	past := q.past()
+	if past.text != "" {
+		past.text = " HAVING " + past.text
+	}
+	return past
+}
+
+// grouped selects groups of the rows of a relation.
+func (q *query) grouped(from string, where condition) statement {
+	having := q.having()
+	text := "SELECT " + q.values() + " FROM " + from + " WHERE " + where.text + " GROUP BY " + strings.Join(q.tab.group, ", ") + having.text +
+		q.sorting.orderBy() + q.rowsAsked()
+	return statement{text, slices.Concat(where.args, having.args)}
+}
+
+// groupedLate selects groups: which ones first, by what they are sorted by alone, and then what they show.
+func (q *query) groupedLate() statement {
+	group, having := strings.Join(q.tab.group, ", "), q.having()
+	text := "SELECT " + q.values() + " FROM sessions WHERE " + q.where.text + " AND (" + group + ") IN (SELECT " + group + " FROM sessions WHERE " + q.where.text +
+		" GROUP BY " + group + having.text + q.sorting.orderBy() + q.rowsAsked() + ") GROUP BY " + group + q.sorting.orderBy()
+	return statement{text, slices.Concat(q.where.args, q.where.args, having.args)}
+}
+
+// byServer groups what each server had in the sessions. A server is called what it was called last.
+func (q *query) byServer() statement {
+	from := `(SELECT * FROM (
+			SELECT tenant, nth, server, bytes, view_us, begun FROM sessions WHERE NOT moved AND ` + q.where.text + `
+			UNION ALL
+			SELECT s.tenant, s.nth, m.server, m.bytes, m.view_us, s.begun
+			FROM (SELECT tenant, nth, begun FROM sessions WHERE moved AND ` + q.where.text + `) s JOIN moves m USING (tenant, nth))
+		LEFT JOIN (SELECT server, coalesce(arg_max(hostname, (day, tenant)) FILTER (hostname <> ''), '') AS server_host,
+				coalesce(arg_max(server_ip, (day, tenant)) FILTER (server_ip <> ''), '') AS server_ip
+			FROM day_servers WHERE ` + all(q.scope).text + ` GROUP BY server) USING (server))`
+	s := q.grouped(from, condition{text: "true"})
+	s.Args = slices.Concat(q.where.args, q.where.args, q.scope.args, s.Args)
+	return s
+}
+
+// alike groups those sessions of a filter that are alike; a row shows what the first of them says.
+func (q *query) alike() statement {
+	past := all(q.past())
+	text := "WITH groups AS (SELECT min(rowid) AS first, total(bytes) AS alike_bytes, total(view_us) AS alike_view_us, count(*) AS alike_sessions FROM sessions WHERE " +
+		q.where.text + " GROUP BY tenant, alike) SELECT " + q.values() +
+		" FROM (SELECT s.* EXCLUDE (bytes, view_us, alike_bytes, alike_view_us, alike_sessions), g.* EXCLUDE (first) FROM groups g JOIN sessions s ON s.rowid = g.first) WHERE " +
+		past.text + q.sorting.orderBy() + q.rowsAsked()
+	return statement{text, slices.Concat(q.where.args, past.args)}
+}
+
+// page makes a page of an answer.
+func (q *query) page(a *answer) *Page {
+	p := &Page{Columns: q.tab.columns}
+	n := min(a.Rows, q.limit)
+	fields := len(q.tab.fields)
+	values := make([][]string, n) // of the keys
+	for i := range n {
+		var r Row
+		for j, f := range q.tab.fields {
+			f.set(&r, a.Columns[j].at(i))
+		}
+		for j := range q.sorting.keys {
+			values[i] = append(values[i], a.Columns[fields+j].at(i).text)
+		}
+		p.Rows = append(p.Rows, r)
+	}
+	back := q.cursor != nil && q.cursor.Back
+	if back {
+		slices.Reverse(p.Rows)
+		slices.Reverse(values)
+	}
+	more := a.Rows > q.limit // on the side that was looked at
+	if n > 0 && (q.cursor != nil && !back || back && more) {
+		p.Previous = (&cursor{Back: true, Values: values[0]}).String()
+	}
+	if n > 0 && (back || more) {
+		p.Next = (&cursor{Values: values[n-1]}).String()
+	}
+	return p
+}
