@@ -230,14 +230,7 @@ func (s *TokenStore) Check(ctx context.Context, text string, now time.Time) (Tok
 	if err != nil {
 		return Token{}, err
 	}
-	switch {
-	case !found.Revoked.IsZero():
-		return found.token(), ErrTokenRevoked
-	case !found.Expires.IsZero() && !now.Before(found.Expires):
-		return found.token(), ErrTokenExpired
-	}
-	s.used.note(id, now)
-	return found.token(), nil
+	return s.inForce(found, now)
 }
 
 // verify finds the record of a token whose secret is right.

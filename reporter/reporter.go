@@ -82,9 +82,14 @@ type Reporter struct {
 	// Before, if set, puts what is on its way into the usage bucket there, at the beginning of every run. Where
 	// it fails nothing is reported.
 	Before func(context.Context) error
-	// Done, if set, is told what came of each scheduled run; the result is nil
+	// Began, if set, is told of each run of a schedule, and of Begin, before it does anything.
+	Began func(RunOptions)
+	// Done, if set, is told what came of each of them; the result is nil
 	// where nothing could be done. Runs that were abandoned are not told.
 	Done func(schemas.Period, *Result, error)
+
+	turnOnce sync.Once
+	turns    chan struct{} // see turn
 
 	tenantsMu sync.Mutex
 	changed   chan struct{} // closed when Tenants has changed; nil: nobody waits

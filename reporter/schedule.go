@@ -2,6 +2,7 @@ package reporter
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -69,10 +70,9 @@ const finalWindow = 14 * 24 * time.Hour
 // run in flight, which ends cleanly: between two steps, before its commit or after it. When the
 // tenants change, the schedules do; a run in flight goes on as it began.
 func (r *Reporter) Serve(ctx context.Context) error {
-	one := make(chan struct{}, 1) // runs of different schedules take turns
 	for {
 		tenants, changed := r.watchTenants()
-		c, err := r.schedules(ctx, tenants, one)
+		c, err := r.schedules(ctx, tenants)
 		if err != nil {
 			return err
 		}
@@ -80,7 +80,8 @@ func (r *Reporter) Serve(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			<-c.Stop().Done()
-			one <- struct{}{} // a run that began under other schedules has ended, too
+			r.turn() <- struct{}{} // a run that began under other schedules, or was asked for, has ended, too
+			<-r.turn()
 			return nil
 		case <-changed:
 			c.Stop() // begins nothing more
@@ -89,7 +90,7 @@ func (r *Reporter) Serve(ctx context.Context) error {
 }
 
 // schedules is a clock that starts the runs of tenants; at most one run at a time has one.
-func (r *Reporter) schedules(ctx context.Context, tenants []Tenant, one chan struct{}) (*cron.Cron, error) {
+func (r *Reporter) schedules(ctx context.Context, tenants []Tenant) (*cron.Cron, error) {
 	bySpec := make(map[string][]schemas.Tenant)
 	for _, t := range tenants {
 		bySpec[t.Schedule] = append(bySpec[t.Schedule], t.ID)
@@ -107,8 +108,8 @@ func (r *Reporter) schedules(ctx context.Context, tenants []Tenant, one chan str
 		tenants := bySpec[spec]
 		c.Schedule(schedule, cron.FuncJob(func() {
 			select {
-			case one <- struct{}{}:
-				defer func() { <-one }()
+			case r.turn() <- struct{}{}:
+				defer func() { <-r.turn() }()
 				r.scheduled(ctx, tenants)
 			case <-ctx.Done():
 			}
@@ -152,7 +153,34 @@ func (r *Reporter) notFinal(ctx context.Context, tenants []schemas.Tenant, perio
 	return open
 }
 
+// turn has a place for the one run that is in flight: those of different schedules, and those that somebody asks for,
+// take turns.
+func (r *Reporter) turn() chan struct{} {
+	r.turnOnce.Do(func() { r.turns = make(chan struct{}, 1) })
+	return r.turns
+}
+
+// ErrRunning tells that a run is in flight already.
+var ErrRunning = errors.New("a run is in flight already")
+
+// Begin takes a turn between the runs of the schedules for one that somebody asks for. It returns the run, which must be
+// called, and is told and logged like one of a schedule. Errors: ErrRunning, at once.
+func (r *Reporter) Begin(o RunOptions) (func(context.Context), error) {
+	select {
+	case r.turn() <- struct{}{}:
+	default:
+		return nil, ErrRunning
+	}
+	return func(ctx context.Context) {
+		defer func() { <-r.turn() }()
+		r.runScheduled(ctx, o)
+	}, nil
+}
+
 func (r *Reporter) runScheduled(ctx context.Context, o RunOptions) {
+	if r.Began != nil {
+		r.Began(o)
+	}
 	result, err := r.Run(ctx, o)
 	if r.Done != nil && ctx.Err() == nil {
 		r.Done(o.Period, result, err)
