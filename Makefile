@@ -1,5 +1,6 @@
-# Bare "make" lists what there is. Everything works on a fresh clone with Go
-# alone; tests that compare with foreign tools are skipped where those are missing.
+# Bare "make" lists what there is. Everything works on a fresh clone with Go and a
+# C++ compiler, which is installed where that may be; tests that compare with foreign
+# tools are skipped where those are missing.
 
 SHELL   := /bin/bash
 GO      ?= go
@@ -10,7 +11,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 RACE    := ./accounting ./bucket ./crypto ./intake/... ./reporter ./web ./cmd/...
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-short test-long test-s3 test-e2e test-race bench fuzz lint tools cc clean
+.PHONY: help run build test test-short test-long test-s3 test-e2e test-race bench fuzz lint tools cc clean vendor
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -18,9 +19,9 @@ help: ## list the targets
 run: build ## build, start the daemon, make a sample month, show a report (Ctrl-C ends it)
 	@$(BIN) demo --serve --data-dir $(DATA)
 
-build: ## build bin/playmeter
+build: cc ## build bin/playmeter
 	@mkdir -p bin
-	$(GO) build -buildvcs=auto -o $(BIN) ./cmd/playmeter
+	$(GO) build -buildvcs=auto -ldflags '-s -w' -o $(BIN) ./cmd/playmeter
 
 test: tools cc ## everything that must pass
 	$(GO) vet ./...
@@ -47,6 +48,15 @@ bin/e2e/hls.js: $(PLAYBACK)/package.json $(PLAYBACK)/package-lock.json | tools
 	@mkdir -p $(@D) && cp $^ $(@D)
 	@if (cd $(@D) && npm ci --ignore-scripts --silent) >/dev/null 2>&1; then touch $@; \
 	  else echo "note: could not fetch hls.js; the test of a playback is skipped"; fi
+
+# What the pages take from others, at the versions and with the digests that are named in web/assets/vendor. The map is made of its
+# atlas by a test; another one compares all of it with the digests of what was looked at.
+vendor: ## fetch the pages' scripts and map anew (needs npm)
+	@mkdir -p bin/vendor && cp web/assets/vendor/package.json web/assets/vendor/package-lock.json bin/vendor
+	cd bin/vendor && npm ci --ignore-scripts --silent
+	cp bin/vendor/node_modules/htmx.org/dist/htmx.min.js bin/vendor/node_modules/echarts/dist/echarts.min.js web/assets/static/
+	$(GO) test -count 1 -run '^TestWorldIsMadeOfItsAtlas$$' ./web -args -atlas $(CURDIR)/bin/vendor/node_modules/world-atlas/countries-110m.json
+	$(GO) test -count 1 -run '^TestVendoredFilesAreTheirs$$|^TestWorldHasTheCountries$$' ./web
 
 test-race: cc ## the race detector where goroutines meet
 	$(GO) test -race -short -p 2 -timeout 45m $(RACE)
@@ -76,11 +86,11 @@ tools:
 	      || echo "note: could not install$$missing; the tests that use them are skipped"; \
 	  else echo "note: not installed:$$missing; the tests that use them are skipped"; fi; fi
 
-# DuckDB, the tests' second opinion, is linked in as C++.
+# DuckDB, the database of the statistics pages and the tests' second opinion, is linked in as C++.
 cc:
 	@cc=$$($(GO) env CC); command -v $$cc >/dev/null || { \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q gcc g++; \
-	  else echo "a C compiler ($$cc) is needed for the tests: install gcc and g++"; exit 1; fi; }
+	  else echo "a C compiler ($$cc) is needed: install gcc and g++"; exit 1; fi; }
 
 clean: ## remove what was built (never playmeter-data)
 	rm -rf bin

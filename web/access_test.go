@@ -43,7 +43,7 @@ func TestEveryRouteForEverybody(t *testing.T) {
 	none, foreign := w.folder("nobody", november), w.folder(w.sports, november)
 	// -: 401, f: 403, 4: 404, +: 200
 	tests := []struct{ path, want string }{
-		{"/", "-----fffffff" + "f+"},
+		{"/", "-----ffff+++" + "++"},
 		{"/metrics", "-----fffffff" + "f+"},
 		{"/healthz", "++++++++++++" + "++"},
 		{"/readyz", "+----+++++++" + "++"},
@@ -64,6 +64,26 @@ func TestEveryRouteForEverybody(t *testing.T) {
 		{final + "/usage?restatement=1", "-----fffff+4" + "++"},
 		{final + "/diff", "-----fffff+4" + "++"},
 		{final + "/diff?restatement=1", "-----fffff+4" + "++"},
+
+		{"/sign-in", "++++++++++++" + "++"},
+		{"/reports", "-----ffff+++" + "++"},
+		{"/runs", "-----fffffff" + "f+"},
+		{"/?tenant=" + string(w.films), "-----ffff++4" + "++"},
+		{"/sessions?from=2026-11-01", "-----ffff+f+" + "++"},
+		{"/sessions/users?from=2026-11-01", "-----ffff+f+" + "++"},
+		{"/sessions/users?from=2026-11-01&tenant=" + string(w.sports), "-----ffff4f4" + "4+"},
+		{"/sessions/users/export.csv?from=2026-11-01", "-----ffff4f4" + "44"}, // there are no statistics
+		{"/sessions/users/export.csv?from=2026-11-01&tenant=" + string(w.sports), "-----ffff4f4" + "44"},
+		{monthPath(w.films, november), "-----ffff++4" + "++"},
+		{monthPath(w.films, november) + "/usage", "-----fffff+4" + "++"},
+		{monthPath(w.films, november) + "/sessions", "-----ffff+f4" + "++"},
+		{monthPath(w.films, november) + "/manifest", "-----ffff++4" + "++"},
+		{monthPath(w.films, november) + "/signature", "-----ffff++4" + "++"},
+		{monthPath(w.films, november) + "/inputs", "-----fffff+4" + "++"},
+		{monthPath(w.films, october) + "/diff", "-----fffff+4" + "++"},
+		{monthPath(w.sports, november), "-----fff4444" + "4+"},
+		{monthPath(w.sports, november) + "/usage", "-----fff4444" + "4+"},
+		{monthPath("nobody", november), "-----fff4444" + "44"},
 
 		// Of other tenants there is nothing, whatever is asked.
 		{foreign, "-----fff4444" + "4+"}, // the sports' own token is tested below
@@ -100,8 +120,13 @@ func TestEveryRouteForEverybody(t *testing.T) {
 // checkAnswer is what holds of every answer.
 func checkAnswer(t *testing.T, method, path string, got *httptest.ResponseRecorder) {
 	t.Helper()
-	for name, want := range map[string]string{"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-		"Referrer-Policy": "no-referrer", "Vary": "Authorization"} {
+	policy, vary := "no-referrer", "Authorization"
+	if got.Header().Get("Referrer-Policy") == "same-origin" && !strings.HasPrefix(path, pathTenants) && path != "/healthz" && path != "/readyz" && path != "/metrics" {
+		policy, vary = "same-origin", "Authorization, Cookie" // for people: see pageHeaders
+	}
+	for name, want := range map[string]string{"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+		"Cross-Origin-Opener-Policy": "same-origin", "Permissions-Policy": permissionsPolicy,
+		"Referrer-Policy": policy, "Vary": vary} {
 		if got.Header().Get(name) != want {
 			t.Errorf("%s %s: %s is %q", method, path, name, got.Header().Get(name))
 		}
@@ -298,6 +323,11 @@ func TestOnlyGetAndHeadAndNoBody(t *testing.T) {
 				t.Errorf("%s %s: %d %v", method, path, got.Code, got.Header())
 			}
 			checkAnswer(t, method, path, got)
+		}
+	}
+	for path, allow := range map[string]string{pathSignIn: "GET, HEAD, POST", pathRuns: "GET, HEAD, POST", pathSignOut: "POST", monthPath(w.films, november) + "/verify": "POST"} {
+		if got := s.ask(http.MethodPut, path, adminToken); got.Code != http.StatusMethodNotAllowed || got.Header().Get("Allow") != allow {
+			t.Errorf("PUT %s: %d %v", path, got.Code, got.Header())
 		}
 	}
 	r := httptest.NewRequest(http.MethodGet, "http://localhost/api/v1/tenants", strings.NewReader("{}"))

@@ -30,8 +30,10 @@ type Entry struct {
 	Method      string         `json:"method"`
 	Tenant      schemas.Tenant `json:"tenant,omitempty"`
 	Month       string         `json:"month,omitempty"`
-	What        string         `json:"what,omitempty"` // usage, sessions, usage.diff, manifest, signature, inputs, link
+	What        string         `json:"what,omitempty"` // usage, sessions, usage.diff, manifest, signature, inputs, link, export
 	Report      schemas.Report `json:"report,omitempty"`
+	View        string         `json:"view,omitempty"`    // of an export: which list of sessions
+	Filters     []string       `json:"filters,omitempty"` // of an export: the names of those that were set
 	Run         string         `json:"run,omitempty"`
 	Object      string         `json:"object,omitempty"`
 	Range       string         `json:"range,omitempty"`

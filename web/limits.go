@@ -37,6 +37,9 @@ const (
 	// hardly anything needs no place: see route.free.
 	strangersAtOnce   = 64
 	strangersOfClient = 8
+	// assetsAtOnce of the pages' files are on their way, assetsOfClient to one client.
+	assetsAtOnce   = 512
+	assetsOfClient = 64
 	// clientsKnown, tokensKnown and provenKnown bound the tables of those who asked lately.
 	clientsKnown = 10_000
 	tokensKnown  = 10_000
@@ -55,6 +58,7 @@ type limits struct {
 	places    *shares[string] // of requests, by token
 	streams   *shares[string] // of reports on their way, by token
 	strangers *shares[netip.Prefix]
+	assets    *shares[netip.Prefix] // of the pages' files on their way
 }
 
 // client is where attempts to sign in come from.
@@ -74,6 +78,7 @@ func newLimits() *limits {
 		checks:   make(chan struct{}, checksAtOnce),
 		places:   newShares[string](requestsAtOnce, requestsOfToken), streams: newShares[string](streamsAtOnce, streamsOfToken),
 		strangers: newShares[netip.Prefix](strangersAtOnce, strangersOfClient),
+		assets:    newShares[netip.Prefix](assetsAtOnce, assetsOfClient),
 	}
 }
 

@@ -33,11 +33,15 @@ func isLoopback(host string) bool {
 // fromHere tells whether a request comes from this machine and was made for it: the address, and the
 // Host, so that no page on the internet gets at us through somebody's browser.
 func fromHere(r *http.Request, client netip.Addr) bool {
-	host := r.Host
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
+	return isLoopback(hostOf(r)) && client.IsLoopback() && parseAddress(r.RemoteAddr).IsLoopback()
+}
+
+// hostOf is the name that a request was made for, without a port.
+func hostOf(r *http.Request) string {
+	if h, _, err := net.SplitHostPort(r.Host); err == nil {
+		return h
 	}
-	return isLoopback(host) && client.IsLoopback() && parseAddress(r.RemoteAddr).IsLoopback()
+	return r.Host
 }
 
 func notFromHere() *problem {

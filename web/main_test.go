@@ -219,6 +219,17 @@ func (f *fakeTokens) Check(_ context.Context, text string, _ time.Time) (crypto.
 	return token, f.errs[text]
 }
 
+func (f *fakeTokens) Find(id string, _ time.Time) (crypto.Token, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for text, token := range f.tokens {
+		if token.ID == id {
+			return token, f.errs[text]
+		}
+	}
+	return crypto.Token{}, crypto.ErrTokenUnknown
+}
+
 func (f *fakeTokens) count() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -315,6 +326,7 @@ type served struct {
 	*Site
 	t       testing.TB
 	handler http.Handler
+	service *service
 	tokens  *fakeTokens
 	log     *memory
 	clock   *clock
@@ -331,7 +343,8 @@ func serveWorld(t testing.TB) *served {
 		Tokens: s.tokens, Reports: w.Reporter, Audit: NewAudit(s.log, log, m), Log: log}
 	audit := s.Audit
 	t.Cleanup(func() { audit.Close() })
-	s.handler = s.Handler()
+	s.service = s.Site.service()
+	s.handler = headers(s.service.mux())
 	return s
 }
 

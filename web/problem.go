@@ -109,12 +109,8 @@ func (p *problem) write(w http.ResponseWriter, r *http.Request) {
 		panic("cannot happen: a problem is text: " + err.Error())
 	}
 	h := w.Header()
-	for _, name := range []string{"Content-Disposition", "Etag", "Last-Modified", "Accept-Ranges", "Content-Range", "Content-Encoding"} {
-		h.Del(name)
-	}
-	for name, values := range p.header {
-		h[name] = values
-	}
+	clearFile(h)
+	copyHeader(h, p.header)
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Content-Length", strconv.Itoa(len(body)))

@@ -186,15 +186,11 @@ func (v *service) hand(w http.ResponseWriter, q *request, f *file) error {
 		return g.problem(http.StatusRequestedRangeNotSatisfiable, "Ask for at most %d ranges at once.", maxRanges)
 	}
 	if q.Method == http.MethodGet {
-		done, ofToken := v.limits.streams.take(q.caller.token.ID)
-		switch {
-		case done != nil:
-			defer done()
-		case ofToken:
-			return retryAfter(newProblem(http.StatusTooManyRequests, "Fetch at most %d at once with one token.", streamsOfToken), time.Second)
-		default:
-			return unavailable(nil, "Too many reports are fetched at present: ask again.")
+		done, err := v.stream(q)
+		if err != nil {
+			return err
 		}
+		defer done()
 	}
 	h := w.Header()
 	h.Set("Content-Type", f.kind)
@@ -212,6 +208,18 @@ func (v *service) hand(w http.ResponseWriter, q *request, f *file) error {
 	}()
 	http.ServeContent(g, q.Request, "", f.modified, f.content)
 	return g.end()
+}
+
+// stream takes one of the places of those that fetch something long; done gives it back.
+func (v *service) stream(q *request) (done func(), err error) {
+	done, ofToken := v.limits.streams.take(q.caller.token.ID)
+	switch {
+	case done != nil:
+		return done, nil
+	case ofToken:
+		return nil, retryAfter(newProblem(http.StatusTooManyRequests, "Fetch at most %d at once with one token.", streamsOfToken), time.Second)
+	}
+	return nil, unavailable(nil, "Too many reports are fetched at present: ask again.")
 }
 
 func quoted(etag string) string { return `"` + etag + `"` }

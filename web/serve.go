@@ -17,9 +17,12 @@ import (
 // service is a Site at work.
 type service struct {
 	*Site
-	limits *limits
-	secret []byte // of fingerprints
-	look   lastLook
+	limits   *limits
+	secret   []byte // of fingerprints
+	look     lastLook
+	browsers *browsers
+	checks   checks
+	overview overview
 }
 
 // request is one that has found its route.
@@ -43,6 +46,9 @@ func (v *service) answer(rt *route) http.Handler {
 		q := &request{Request: r, route: rt}
 		defer func() { v.Metrics.answered(rt.label(), counted.status) }()
 		defer v.catch(counted, q)
+		if rt.people(r) {
+			pageHeaders(w.Header())
+		}
 		if r.ContentLength != 0 { // once the answer is given, what is left of a body is not waited for much longer
 			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyPatience))
 		}
@@ -94,7 +100,7 @@ func (v *service) admit(q *request) (err error) {
 		return err
 	}
 	if q.caller.signed {
-		if after := v.limits.take(q.caller.token.ID, q.route.posts, v.Now()); after > 0 {
+		if after := v.limits.take(q.caller.token.ID, q.route.posts && !q.route.page, v.Now()); after > 0 {
 			return retryAfter(refuse(newProblem(http.StatusTooManyRequests, "Too many requests are made with this token. Wait as long as Retry-After says.")), after)
 		}
 	}
@@ -122,6 +128,9 @@ func (q *request) authorize() (err error) {
 	if strings.Contains(rt.path, "{tenant}") {
 		if q.tenant, err = schemas.ParseTenant(q.PathValue("tenant")); err != nil || !c.sees(q.tenant) {
 			q.tenant = ""
+			if rt.page {
+				return noSuchTenantPage()
+			}
 			return noSuchTenant()
 		}
 	}
@@ -148,11 +157,18 @@ func (q *request) readQuery() (err error) {
 		return newProblem(http.StatusBadRequest, "What stands behind the ? cannot be read.")
 	}
 	for name, values := range q.query {
+		if q.route.form {
+			values = slices.DeleteFunc(values, func(value string) bool { return value == "" })
+			if q.query[name] = values; len(values) == 0 {
+				delete(q.query, name)
+			}
+		}
 		switch {
 		case !slices.Contains(q.route.query, name) && len(q.route.query) == 0:
 			return newProblem(http.StatusBadRequest, "This takes no parameters.")
 		case !slices.Contains(q.route.query, name):
 			return newProblem(http.StatusBadRequest, "This takes no parameter %q, only %s.", printable(name), strings.Join(q.route.query, ", "))
+		case name == q.route.many, q.route.form && len(values) == 0:
 		case len(values) != 1 || values[0] == "":
 			return newProblem(http.StatusBadRequest, "The parameter %s needs one value.", name)
 		}
@@ -163,16 +179,25 @@ func (q *request) readQuery() (err error) {
 // fail answers that it did not work, and puts on record and into the log what belongs there.
 func (v *service) fail(w *statusWriter, q *request, err error) {
 	p := problemOf(err)
+	v.tellProblem(q, p)
+	if w.status != 0 {
+		panic(http.ErrAbortHandler) // the answer is half out; the connection must not look well
+	}
+	if q.wantsPage() {
+		v.failPage(w, q, p)
+		return
+	}
+	p.write(w, q.Request)
+}
+
+// tellProblem puts on record and into the log what belongs there.
+func (v *service) tellProblem(q *request, p *problem) {
 	if p.cause != nil && q.Context().Err() == nil {
 		v.log().Error("a request could not be answered", "route", q.route.label(), "tenant", q.tenant, "status", p.Status, "err", p.cause)
 	}
 	if p.refused && q.caller.token.ID != "" {
 		v.record(q, &Entry{Event: EventRefused, Status: p.Status, Reason: p.Detail})
 	}
-	if w.status != 0 {
-		panic(http.ErrAbortHandler) // the answer is half out; the connection must not look well
-	}
-	p.write(w, q.Request)
 }
 
 // catch keeps a handler's panic to its request.

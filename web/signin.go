@@ -23,6 +23,8 @@ type Tokens interface {
 	// Check finds the token of a text. Errors: crypto.ErrTokenUnknown, ErrTokenExpired, ErrTokenRevoked; with
 	// the last two the token comes along where its secret was right.
 	Check(ctx context.Context, text string, now time.Time) (crypto.Token, error)
+	// Find finds the token of an id, for browsers that have shown its text before. Errors: as Check.
+	Find(id string, now time.Time) (crypto.Token, error)
 }
 
 // caller is who asks.
@@ -70,6 +72,11 @@ func (v *service) identify(r *http.Request, rt *route) (caller, error) {
 	text, given, ok := credentials(r)
 	if rt.signed && !given {
 		text, given, ok = queryToken(r)
+	}
+	if rt.people(r) && !given {
+		if c.token, c.signed, err = v.browserToken(r); c.signed || err != nil {
+			return c, err
+		}
 	}
 	switch {
 	case rt.who == everybody, rt.who == anybody && !given, rt.signed && !given && v.maySign(r):

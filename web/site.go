@@ -2,9 +2,8 @@ package web
 
 import (
 	"context"
-	_ "embed"
 	"fmt"
-	"html/template"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -41,6 +40,23 @@ type Site struct {
 	// Audit is where it is put on record who fetched what: without it nothing is handed out.
 	Audit *Audit
 	Log   *slog.Logger
+
+	// Watch is told of runs by the daemon; nil: nothing is known of them.
+	Watch *Watch
+	// RunNow begins a run of the tenants named, or of all, in the background, and returns at once. Errors:
+	// reporter.ErrRunning. nil: none can be begun here.
+	RunNow func([]schemas.Tenant, schemas.Period) error
+	// Inflow tells what comes in besides usage files; nil: nothing is told of it.
+	Inflow func(context.Context) (Inflow, error)
+	// Go does work that outlasts the answer to who asked for it, until the daemon ends; nil: until the process does.
+	Go func(func(context.Context))
+
+	// Statistics are asked by the pages Dashboard and Sessions; nil: these say that there are none.
+	Statistics Statistics
+
+	// Assets are read at each request in the place of the embedded pages, styles and scripts: for those who work on
+	// them. nil: the embedded ones.
+	Assets fs.FS
 }
 
 // NextRun is when a tenant's reports are made next.
@@ -53,18 +69,32 @@ type NextRun struct {
 
 // Handler answers every route there is. It is called once: its limits are its own.
 func (s *Site) Handler() http.Handler {
-	v := &service{Site: s, limits: newLimits(), secret: newSecret()}
-	return headers(v.mux())
+	return headers(s.service().mux())
 }
+
+// service is the site at work.
+func (s *Site) service() *service {
+	return &service{Site: s, limits: newLimits(), secret: newSecret(), browsers: newBrowsers()}
+}
+
+// contentPolicy lets a page take scripts, styles, pictures and data from here alone, and run nothing that stands in it.
+const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
+	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// permissionsPolicy turns off what pages could ask of a browser: they need none of it.
+const permissionsPolicy = "accelerometer=(), autoplay=(), camera=(), display-capture=(), fullscreen=(), geolocation=(), gyroscope=(), " +
+	"magnetometer=(), microphone=(), midi=(), payment=(), publickey-credentials-get=(), screen-wake-lock=(), serial=(), usb=(), xr-spatial-tracking=()"
 
 // headers keeps what is served from being framed, sniffed, scripted or kept by others.
 func headers(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")
+		h.Set("Content-Security-Policy", contentPolicy)
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Permissions-Policy", permissionsPolicy)
 		h.Set("Cache-Control", "no-store")
 		h.Set("Vary", "Authorization")
 		next.ServeHTTP(w, r)
@@ -119,26 +149,5 @@ func (v *service) isReady(ctx context.Context) error {
 
 func (v *service) metrics(w http.ResponseWriter, q *request) error {
 	v.Metrics.handler().ServeHTTP(w, q.Request)
-	return nil
-}
-
-//go:embed assets/home.html
-var homeText string
-
-var homePage = template.Must(template.New("home").Funcs(template.FuncMap{
-	"utc": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
-}).Parse(homeText))
-
-func (v *service) home(w http.ResponseWriter, q *request) error {
-	now := v.Now()
-	page := struct {
-		Site  *Site
-		Now   time.Time
-		Up    time.Duration
-		Error error
-		Runs  []NextRun
-	}{v.Site, now, now.Sub(v.Started).Round(time.Second), v.isReady(q.Context()), v.Runs(now)}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_ = homePage.Execute(w, page) // when it fails, the reader has gone
 	return nil
 }

@@ -29,6 +29,7 @@ type app struct {
 
 	configFile, dataDir, logFormat, logLevel string
 	listenHTTP, listenS3                     string // of serve and demo
+	assets                                   string // of serve: a folder in the place of the embedded pages
 	daemon                                   bool   // it speaks as a daemon does
 	level                                    slog.LevelVar
 	json                                     bool

@@ -56,6 +56,9 @@ type Config struct {
 	// What becomes of events that nodes and media servers post.
 	Intake IntakeSettings `yaml:"intake"`
 
+	// The database of the statistics pages.
+	Statistics StatisticsSettings `yaml:"statistics"`
+
 	// Formats of access logs, for "playmeter import --format NAME" and for sources.
 	Logs []LogSettings `yaml:"logs"`
 
@@ -281,7 +284,8 @@ func DefaultConfig() *Config {
 			SessionIdle: SessionIdle(accounting.DefaultIdle), CSVGuard: true,
 			Keep: Keep{Runs: 24, Daily: 35}, Restate: Restate{Every: 24 * time.Hour, Until: 9600 * time.Hour},
 		},
-		Intake: defaultIntake,
+		Intake:     defaultIntake,
+		Statistics: defaultStatistics,
 	}
 }
 

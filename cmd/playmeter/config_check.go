@@ -24,6 +24,7 @@ func (c *Config) check(n *notes, checks ConfigChecks) {
 	c.checkReaders(n)
 	c.Privacy.check(n, c.Reports.Grace)
 	c.Intake.check(n)
+	c.Statistics.check(n)
 	c.checkLogs(n)
 	c.checkSources(n)
 	first := map[schemas.Tenant]int{}

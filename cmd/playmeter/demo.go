@@ -115,6 +115,9 @@ func (d *demo) serve(ctx context.Context) error {
 		return err
 	}
 	err = d.show(ctx, daemon.site)
+	if err == nil {
+		daemon.fillPages(ctx)
+	}
 	if ctx.Err() != nil || err != nil && d.exitCode(err) != exitAside {
 		daemon.close()
 		return err

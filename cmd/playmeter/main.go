@@ -8,9 +8,11 @@ import (
 	"runtime/debug"
 
 	"github.com/playmeter/playmeter/reporter"
+	"github.com/playmeter/playmeter/statistics"
 )
 
 func main() {
+	statistics.Main() // where this is the process of the statistics, and not ours
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(reporter.SoftMemory)
 	}

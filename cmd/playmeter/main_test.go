@@ -5,9 +5,12 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/playmeter/playmeter/statistics"
 )
 
 func TestMain(m *testing.M) {
+	statistics.Main() // this program is also the process of the statistics
 	testscript.Main(m, map[string]func(){"playmeter": main})
 }
 

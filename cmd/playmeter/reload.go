@@ -197,6 +197,7 @@ func needRestart(before, now *Config) []string {
 		{"buckets", before.Buckets, now.Buckets}, {"geoip", before.GeoIP, now.GeoIP}, {"readers", before.Readers, now.Readers},
 		{"reports.grace", before.Reports.Grace, now.Reports.Grace}, {"reports.keep", before.Reports.Keep, now.Reports.Keep},
 		{"reports.restate", before.Reports.Restate, now.Reports.Restate}, {"privacy.keep", before.Privacy.Keep, now.Privacy.Keep},
+		{"statistics", before.Statistics, now.Statistics},
 		{"intake", before.Intake.fixed(), now.Intake.fixed()}, {"sources", before.Sources, now.Sources}, {"logs", before.Logs, now.Logs},
 	} {
 		if !reflect.DeepEqual(s.old, s.new) {

@@ -40,6 +40,6 @@ func newRoot(a *app) *cobra.Command {
 	root.SetHelpCommandGroupID("more")
 	root.SetCompletionCommandGroupID("more")
 	root.AddCommand(serveCommand(a), runCommand(a), fetchCommand(a), linkCommand(a), importCommand(a), flussonicCommand(a), withdrawCommand(a), keygenCommand(a), readerCommand(a), tokenCommand(a), envCommand(a),
-		grantsCommand(a), rekeyCommand(a), statusCommand(a), verifyCommand(a), diffCommand(a), explainCommand(a), scheduleCommand(a), demoCommand(a), versionCommand(a), manCommand(a))
+		grantsCommand(a), rekeyCommand(a), statusCommand(a), verifyCommand(a), diffCommand(a), explainCommand(a), scheduleCommand(a), sqlCommand(a), demoCommand(a), versionCommand(a), manCommand(a))
 	return root
 }

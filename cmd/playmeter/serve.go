@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"slices"
@@ -15,8 +16,7 @@ import (
 
 	"github.com/playmeter/playmeter/bucket"
 	"github.com/playmeter/playmeter/intake"
-	"github.com/playmeter/playmeter/reporter"
-	"github.com/playmeter/playmeter/schemas"
+	"github.com/playmeter/playmeter/statistics"
 	"github.com/playmeter/playmeter/web"
 )
 
@@ -36,6 +36,7 @@ func serveCommand(a *app) *cobra.Command {
   playmeter serve --listen-http 127.0.0.1:0 --listen-s3 127.0.0.1:0`,
 	}
 	a.listenFlags(c)
+	a.assetsFlag(c)
 	c.RunE = a.do(func(ctx context.Context, _ []string) error {
 		a.daemon = true
 		cfg, err := a.config()
@@ -62,20 +63,29 @@ func (a *app) listenFlags(c *cobra.Command) {
 // daemon is all that serve runs, in the order in which it was started.
 type daemon struct {
 	*site
-	app     *app
-	http    *http.Server
-	audit   *web.Audit // of what http hands out
-	address string     // of the page
-	intake  *intake.Intake
-	sources *intake.Sources
-	keeper  *keeper       // of tenants and grants
-	stop    func()        // ends keeper and schedule
-	ended   chan struct{} // both have ended
-	failed  chan error    // why the daemon cannot go on
+	app        *app
+	http       *http.Server
+	audit      *web.Audit // of what http hands out
+	assets     fs.FS      // nil: the embedded ones
+	address    string     // of the page
+	intake     *intake.Intake
+	sources    *intake.Sources
+	statistics *statistics.Database // nil: there are no pages of them
+	keeper     *keeper              // of tenants and grants
+	watch      web.Watch            // of runs, for the pages
+	asked      sync.WaitGroup       // what pages have begun
+	ctx        context.Context
+	stop       func()        // ends keeper, schedule and what pages have begun
+	ended      chan struct{} // both have ended
+	failed     chan error    // why the daemon cannot go on
 }
 
 // startDaemon starts store, schedule and listener. When it returns, all answer.
 func (a *app) startDaemon(ctx context.Context, c *Config) (*daemon, error) {
+	assets, err := a.openAssets()
+	if err != nil {
+		return nil, err
+	}
 	door, err := a.openDoor(c)
 	if err != nil {
 		return nil, err
@@ -88,15 +98,15 @@ func (a *app) startDaemon(ctx context.Context, c *Config) (*daemon, error) {
 	if err != nil {
 		return nil, errors.Join(err, s.close(), door.Close())
 	}
-	d := &daemon{site: s, sources: sources, app: a, address: door.address(), ended: make(chan struct{}), failed: make(chan error, 2)}
+	d := &daemon{site: s, sources: sources, app: a, assets: assets, address: door.address(), ended: make(chan struct{}), failed: make(chan error, 2)}
 	metrics := web.NewMetrics(softwareVersion())
-	s.reporter.Done = func(_ schemas.Period, r *reporter.Result, err error) { metrics.Observe(r, err, time.Now()) }
-	s.show(showProgress(&progress{console: new(console), log: s.reporter.Log})) // in the log
+	d.watchRuns(metrics)
 	d.intake = intake.New(s.log)
 	d.intake.Notices = intake.NewNotices(s.reporter.Log, time.Now)
 	d.intake.SetRules(c.Intake.rules())
 	metrics.Intake(d.intake, s.log)
 	d.keeper = newKeeper(a, s, d.intake)
+	d.openStatistics(ctx)
 	d.startSchedule(ctx)
 	d.startHTTP(door, metrics)
 	a.say("playmeter is ready: page %s/ , object store %s", d.address, s.store.Config().Endpoint)
@@ -146,11 +156,13 @@ func (a *app) openServing(ctx context.Context, c *Config) (*site, error) {
 
 func (d *daemon) startSchedule(ctx context.Context) {
 	ctx, d.stop = context.WithCancel(context.WithoutCancel(ctx)) // close ends it, in its turn
+	d.ctx = ctx
 	go func() {
 		defer close(d.ended)
 		var all sync.WaitGroup
 		all.Go(func() { d.keeper.run(ctx) })
 		all.Go(func() { d.sources.Run(ctx) })
+		all.Go(func() { d.followCommits(ctx) })
 		all.Go(func() { d.log.Run(ctx, d.reporter.Buckets.Usage, d.tellFile) })
 		if err := d.reporter.Serve(ctx); err != nil {
 			d.failed <- err
@@ -205,7 +217,8 @@ func (d *daemon) close() error {
 	err = errors.Join(err, d.audit.Close())
 	d.stop()
 	<-d.ended
-	err = errors.Join(err, d.site.close())
+	d.asked.Wait()
+	err = errors.Join(err, d.closeStatistics(), d.site.close())
 	d.app.log().Info("stopped", "pid", os.Getpid())
 	return err
 }

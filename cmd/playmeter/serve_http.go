@@ -64,7 +64,11 @@ func (d *daemon) startHTTP(l *door, m *web.Metrics) {
 	d.audit = web.NewAudit(d.reporter.Buckets.Metering, d.reporter.Log, m)
 	page := &web.Site{Version: softwareVersion(), Started: time.Now(), Store: d.store.Config().Endpoint, Metrics: m, Now: time.Now,
 		Ready: d.ready, Runs: d.nextRuns,
-		Tokens: l.tokens, Proxies: d.config.Listen.Proxies, Reports: d.reporter, Intake: d.intake, Audit: d.audit, Log: d.reporter.Log}
+		Tokens: l.tokens, Proxies: d.config.Listen.Proxies, Reports: d.reporter, Intake: d.intake, Audit: d.audit, Log: d.reporter.Log, Assets: d.assets,
+		Watch: &d.watch, RunNow: d.runNow, Inflow: d.inflow, Go: d.begin}
+	if d.statistics != nil {
+		page.Statistics = d.statistics
+	}
 	d.http = page.Server(l.tls)
 	go func() {
 		if err := page.Serve(d.http, l.Listener); !errors.Is(err, http.ErrServerClosed) {

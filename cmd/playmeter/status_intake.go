@@ -35,6 +35,11 @@ func (s *statusAnswer) lookAtIntake(ctx context.Context, from *site) error {
 		}
 		s.Intake = &state
 	}
+	return s.lookAtSources(ctx, from)
+}
+
+// lookAtSources asks what came of the configured sources.
+func (s *statusAnswer) lookAtSources(ctx context.Context, from *site) error {
 	for i := range from.config.Sources {
 		state, err := intake.ReadSource(ctx, from.reporter.Buckets.Metering, from.config.Sources[i].Name)
 		if errors.Is(err, bucket.ErrNotExist) {

@@ -1,0 +1,8 @@
+// Before anything is drawn: the colours that were chosen. Nothing else may be done here, because the page waits for it.
+"use strict";
+try {
+  const theme = localStorage.getItem("playmeter-theme");
+  if (theme === "light" || theme === "dark") document.documentElement.dataset.theme = theme;
+} catch {
+  // Storage is off: the system's colours.
+}

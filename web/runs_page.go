@@ -1,0 +1,430 @@
+package web
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/playmeter/playmeter/reporter"
+	"github.com/playmeter/playmeter/schemas"
+)
+
+// What the page of runs shows of each list.
+const (
+	nextShown    = 50
+	monthsListed = 60
+	linesShown   = 25
+)
+
+// runsElement is the id of the element that renews itself while a run is in flight.
+const runsElement = "runs-state"
+
+// runsData is what the page of runs shows.
+type runsData struct {
+	Flight  *flightView // nil: none is in flight
+	Past    table
+	CanRun  bool
+	Tenants []choice
+	Months  []choice
+
+	Next     table
+	NextMore int
+
+	Up       figure       // how long the daemon is
+	Store    string       // where the object store answers
+	Ready    *problemData // what keeps the daemon from its work; nil: nothing
+	Looked   time.Time
+	Failed   *problemData // buckets could not be looked at
+	Waits    bool         // they are being looked at
+	Tiles    []tile
+	Sections []statusSection
+	Status   table
+	More     int // months that are not shown
+}
+
+// flightView is a run in flight.
+type flightView struct {
+	Month  string
+	Whom   string
+	Began  time.Time
+	Stages []stageView
+}
+
+// stageView is how far a stage is; Permille is -1 where that is not known.
+type stageView struct {
+	Label    string
+	Whose    string
+	Permille int
+	Bar      bar
+	Text     string
+}
+
+// statusSection is something that there is to say of files, nodes or months, and what to do about it.
+type statusSection struct {
+	Title string
+	Lines []string
+	More  int
+	Next  string
+}
+
+// runsPage shows runs. While one is in flight, that part asks for itself alone; once it has ended, for all of the page.
+func (v *service) runsPage(w http.ResponseWriter, q *request) error {
+	now := v.Now()
+	flight, past := v.Watch.look()
+	p := &page{Title: "Runs", Tab: "runs", Fragments: []string{runsElement}}
+	data := runsData{Flight: viewOfFlight(flight), CanRun: v.RunNow != nil && flight == nil}
+	part := p.fragmentFor(q.Request)
+	if part && flight == nil {
+		w.Header().Set("HX-Refresh", "true") // the run has ended: all of the page says something else now
+	}
+	data.Past = pastTable(past)
+	if !part {
+		data.Tenants, data.Months = v.runChoices(now)
+		data.Next, data.NextMore = nextTable(v.Runs(now))
+		data.Up, data.Store = spanFigure(now.Sub(v.Started).Microseconds()), v.Store
+		if err := v.isReady(q.Context()); err != nil {
+			data.Ready = &problemData{Title: "The daemon is not ready", Detail: err.Error()}
+		}
+		v.tellOverview(q, &data)
+	}
+	p.Data = data
+	return v.render(w, q, http.StatusOK, "runs", p)
+}
+
+// runNow begins a run that somebody asks for.
+func (v *service) runNow(w http.ResponseWriter, q *request) error {
+	form, err := readForm(w, q.Request)
+	if err != nil {
+		return err
+	}
+	if v.RunNow == nil {
+		return unavailable(nil, "No run can be begun from this page here: use “playmeter run”.")
+	}
+	var tenants []schemas.Tenant
+	if text := form.Get("tenant"); text != "" {
+		id, err := schemas.ParseTenant(text)
+		if err == nil {
+			_, err = v.Reports.Tenant(id)
+		}
+		if err != nil {
+			return newProblem(http.StatusBadRequest, "There is no such tenant in the configuration: choose one of the list, or all.")
+		}
+		tenants = append(tenants, id)
+	} else if len(v.Reports.PublishedTenants()) == 0 {
+		return newProblem(http.StatusConflict, "No tenant is configured, so there is nothing to report: name one under tenants in playmeter.yaml.")
+	}
+	month := schemas.PeriodOf(v.Now())
+	if text := form.Get("month"); text != "" {
+		if month, err = schemas.ParsePeriod(text); err != nil || month.Start().After(v.Now()) {
+			return newProblem(http.StatusBadRequest, "Write the month as YYYY-MM, such as 2026-10; it must have begun.")
+		}
+	}
+	switch err := v.RunNow(tenants, month); {
+	case errors.Is(err, reporter.ErrRunning):
+		return retryAfter(newProblem(http.StatusConflict, "A run is in flight already, and one at a time is made: the page Runs shows how far it is. Ask again when it is done."), 10*time.Second)
+	case err != nil:
+		return unavailable(err, "The run could not be begun. The daemon's log says more.")
+	}
+	v.log().Info("run asked for", "month", month.String(), "tenant", form.Get("tenant"), "token", q.caller.token.ID)
+	return seeOther(w, pathRuns)
+}
+
+// monthsToRun is how many months can be chosen for a run.
+const monthsToRun = 15
+
+func (v *service) runChoices(now time.Time) (tenants, months []choice) {
+	tenants = append(tenants, choice{Text: "All tenants", Current: true})
+	for _, t := range v.Reports.PublishedTenants() {
+		tenants = append(tenants, choice{Value: string(t.ID), Text: nameAndID(t.Name, t.ID)})
+	}
+	p := schemas.PeriodOf(now)
+	for i := range monthsToRun {
+		months = append(months, choice{Value: p.String(), Text: p.String() + " · " + v.Reports.State(p, now), Current: i == 0})
+		p = p.Previous()
+	}
+	return tenants, months
+}
+
+// stageWords say what a run does; the stages are reporter.Progress's.
+var stageWords = map[string]string{"tally": "counting usage files", "reconcile": "looking for copies", "fold": "adding up", "write": "writing reports"}
+
+func viewOfFlight(f *flight) *flightView {
+	if f == nil {
+		return nil
+	}
+	out := &flightView{Month: f.Month.String(), Whom: "all tenants", Began: f.Began}
+	if len(f.Tenants) == 1 {
+		out.Whom = "tenant " + string(f.Tenants[0])
+	} else if len(f.Tenants) > 1 {
+		out.Whom = plural(int64(len(f.Tenants)), "tenant")
+	}
+	for _, s := range f.Stages {
+		out.Stages = append(out.Stages, viewOfStage(s))
+	}
+	return out
+}
+
+func viewOfStage(s stage) stageView {
+	out := stageView{Label: cmp.Or(stageWords[s.Stage], s.Stage), Whose: string(s.Tenant), Permille: -1}
+	amount := func(n int64) string {
+		if s.Unit == "bytes" {
+			return bytesFigure(n).Text
+		}
+		return countFigure(n).Text
+	}
+	switch {
+	case s.Total > 0 && s.Done > 0:
+		out.Permille = shareOf(s.Done, s.Total)
+		out.Text = amount(s.Done) + " of " + amount(s.Total)
+	case s.Total > 0:
+		out.Text = amount(s.Total)
+	default:
+		out.Text = amount(s.Done)
+	}
+	if s.Unit != "bytes" {
+		out.Text += " " + s.Unit
+	}
+	out.Bar = bar{Label: out.Label, Note: out.Whose, Value: out.Text, Permille: max(out.Permille, 0)}
+	return out
+}
+
+// pastTable lists the runs since the daemon's start.
+func pastTable(past []pastRun) table {
+	t := table{ID: "past", Caption: "Runs since the daemon's start", Empty: &empty{Title: "No run since the daemon's start",
+		Help: "The schedule below says when the next one is. What earlier ones came to is in the list of months, and on the page of each."},
+		Columns: []column{{Label: "Began (UTC)"}, {Label: "Month"}, {Label: "Tenant"}, {Label: "Run"}, {Label: "Result"}, {Label: "As of (UTC)"}, {Label: "Took", Numeric: true, Help: "the run of all of its tenants"},
+			{Label: "New files", Numeric: true}, {Label: "Events", Numeric: true}, {Label: "Rejected", Numeric: true}, {Label: "Set aside", Numeric: true}}}
+	for _, p := range past {
+		result := cmp.Or(p.Note, "done")
+		if p.Error != "" {
+			result = "failed: " + p.Error
+		}
+		run := cell{Text: p.Run, Code: true}
+		if p.Run != "" {
+			run.Href = monthPath(p.Tenant, p.Month)
+		}
+		t.Rows = append(t.Rows, []cell{{At: p.Began}, {Text: p.Month.String()}, {Text: string(p.Tenant), Code: true}, run, {Text: result, Exact: result}, {At: parseAsOf(p.AsOf)},
+			figureCell(spanFigure(p.Took.Microseconds()), ""), figureCell(countFigure(int64(p.Counted)), ""), figureCell(countFigure(p.Read), ""), figureCell(countFigure(p.Refused), ""),
+			figureCell(countFigure(int64(p.Aside)), "")})
+	}
+	return t
+}
+
+func nextTable(runs []NextRun) (table, int) {
+	t := table{ID: "schedule", Caption: "Next runs by the schedule", Empty: &empty{Title: "No run is planned", Help: "No tenant is configured: name one under tenants in playmeter.yaml."},
+		Columns: []column{{Label: "When (UTC)"}, {Label: "Tenant"}, {Label: "Name"}, {Label: "Schedule"}}}
+	shown := runs[:min(len(runs), nextShown)]
+	for _, r := range shown {
+		t.Rows = append(t.Rows, []cell{{At: r.At}, {Text: string(r.Tenant), Code: true}, {Text: r.Name}, {Text: r.Schedule, Code: true}})
+	}
+	return t, len(runs) - len(shown)
+}
+
+// tellOverview tells what the last look at months, files and sources came to.
+func (v *service) tellOverview(q *request, data *runsData) {
+	seen := v.overviewOf(q.Context())
+	switch {
+	case seen == nil:
+		data.Waits = true
+		return
+	case seen.Err != nil:
+		data.Failed, data.Looked = &problemData{Title: "They could not be looked at", Detail: storeDetail}, seen.At
+		return
+	}
+	s := seen.Status
+	data.Looked = seen.At
+	data.Tiles = []tile{{Label: "Usage files", Value: countFigure(int64(s.Files)), Note: bytesFigure(s.Bytes).Text}, {Label: "Not counted yet", Value: countFigure(int64(s.Untold)), Note: "the next run counts them"},
+		{Label: "Set aside", Value: countFigure(int64(len(s.Aside))), Note: "cannot be read"}, {Label: "Withdrawn", Value: countFigure(int64(len(s.Withdrawn)))}}
+	data.Tiles = append(data.Tiles, v.inflowTiles(&seen.Inflow)...)
+	data.Sections = statusSections(s, &seen.Inflow)
+	data.Status = statusTable(s.Months[:min(len(s.Months), monthsListed)])
+	data.More = max(0, len(s.Months)-monthsListed)
+}
+
+// inflowTiles count what was posted since the daemon's start, and what waits.
+func (v *service) inflowTiles(in *Inflow) []tile {
+	var out []tile
+	if v.Intake != nil {
+		n := int64(0)
+		for _, accepted := range v.Intake.Counts.Now().Accepted {
+			n += accepted
+		}
+		out = append(out, tile{Label: "Events posted", Value: countFigure(n), Note: "since the daemon's start"})
+	}
+	if in.Log != nil {
+		out = append(out, tile{Label: "Posted and waiting", Value: bytesFigure(int64(min(in.Log.Bytes, 1<<62))), Note: "for a usage file"})
+	}
+	return out
+}
+
+// statusTable has a row for each tenant and month.
+func statusTable(months []reporter.MonthStatus) table {
+	t := table{ID: "months", Caption: "Months of all tenants", Empty: &empty{Title: "No tenant is configured"},
+		Columns: []column{{Label: "Month"}, {Label: "Tenant"}, {Label: "State"}, {Label: "Last run"}, {Label: "Runs", Numeric: true}, {Label: "Kept", Numeric: true}, {Label: "Events", Numeric: true},
+			{Label: "Rejected", Numeric: true}, {Label: "Next run (UTC)"}}}
+	for i := range months {
+		m := &months[i]
+		state := m.State
+		if m.Made != "" && m.Made != m.State {
+			state += ", reports " + m.Made
+		}
+		if m.Restatements > 0 {
+			state += fmt.Sprintf(", restated %d×", m.Restatements)
+		}
+		month, read, rejected := cell{Text: m.Period.String()}, cell{}, cell{}
+		if m.LastRun != "" {
+			month.Href = monthPath(m.Tenant, m.Period)
+		}
+		if m.Events != nil {
+			read, rejected = figureCell(countFigure(m.Events.Read), ""), figureCell(countFigure(sumOf(m.Rejected)), "")
+		}
+		t.Rows = append(t.Rows, []cell{month, {Text: string(m.Tenant), Code: true}, {Text: state}, {Text: m.LastRun, Code: true}, figureCell(countFigure(m.Runs), ""),
+			figureCell(countFigure(int64(len(m.Kept))), ""), read, rejected, {At: m.Next}})
+	}
+	return t
+}
+
+func sumOf(counts map[string]int64) (n int64) {
+	for _, count := range counts {
+		n += count
+	}
+	return n
+}
+
+// statusSections are what there is to say, the gravest first; "playmeter status" says more.
+func statusSections(s *reporter.Status, in *Inflow) []statusSection {
+	all := []statusSection{inflowSection(in), grantsSection(s), asideSection(s), unreadableSection(s), missingSection(s), rejectedSection(s), waitingSection(s), clockSection(s), strangerSection(s)}
+	return slices.DeleteFunc(all, func(s statusSection) bool { return len(s.Lines) == 0 })
+}
+
+func (s *statusSection) add(format string, args ...any) {
+	if len(s.Lines) == linesShown {
+		s.More++
+		return
+	}
+	s.Lines = append(s.Lines, fmt.Sprintf(format, args...))
+}
+
+func inflowSection(in *Inflow) statusSection {
+	out := statusSection{Title: "Posted events and sources of logs"}
+	if in.Log != nil && in.Log.Trouble != "" {
+		out.add("Nothing can be taken in: %s", in.Log.Trouble)
+	}
+	for i := range in.Sources {
+		source := &in.Sources[i]
+		out.add("Source %s: %s of %s lines, in %s, looked at %s", source.Source, plural(source.Events, "event"), countFigure(source.Lines).Text, plural(source.Logs, "log"), instantOf(source.Looked).Text)
+		if source.Trouble != "" {
+			out.add("Source %s cannot be read: %s", source.Source, source.Trouble)
+		}
+		if n := source.Bad(); n > 0 {
+			out.add("Source %s: %s left out that may be usage", source.Source, plural(n, "line"))
+		}
+		for _, log := range source.UnreadableLogs() {
+			out.add("Source %s: %s cannot be read, and is tried again: %s", source.Source, log, source.Unreadable[log])
+		}
+	}
+	return out
+}
+
+func grantsSection(s *reporter.Status) statusSection {
+	out := statusSection{Title: "Grants that do not hold", Next: "“playmeter grants check” looks again."}
+	if s.Grants != nil {
+		for _, p := range s.Grants.Problems {
+			out.add("%s", p)
+		}
+	}
+	for _, t := range slices.Sorted(maps.Keys(s.Expiring)) {
+		for _, line := range s.Expiring[t] {
+			out.add("Tenant %s: %s", t, line)
+		}
+	}
+	return out
+}
+
+func asideSection(s *reporter.Status) statusSection {
+	out := statusSection{Title: "Usage files set aside", Next: "A file is tried again when it is replaced under its key; until then no manifest says complete."}
+	for _, f := range s.Aside {
+		out.add("%s: %s", f.Key, f.Reason)
+	}
+	return out
+}
+
+func unreadableSection(s *reporter.Status) statusSection {
+	out := statusSection{Title: "Manifests that cannot be read", Next: "Restore them; “playmeter verify” says what else is wrong."}
+	for i := range s.Months {
+		if m := &s.Months[i]; m.Unreadable != "" {
+			out.add("%s %s: %s", m.Tenant, m.Period, m.Unreadable)
+		}
+	}
+	return out
+}
+
+func missingSection(s *reporter.Status) statusSection {
+	out := statusSection{Title: "Events that nodes numbered and that never came", Next: "Look for the node's files of that time; one that comes later fills the gap."}
+	for _, m := range s.Numbers {
+		for _, n := range m.Nodes {
+			if n.Missing == 0 {
+				continue
+			}
+			gaps := slices.Clone(n.Gaps)
+			slices.SortStableFunc(gaps, func(a, b reporter.Gap) int { return cmp.Compare(b.Missing, a.Missing) })
+			var hours []string
+			for _, g := range gaps[:min(len(gaps), 3)] {
+				hours = append(hours, fmt.Sprintf("%s in the hour from %s", countFigure(g.Missing).Text, g.Hour.UTC().Format("2006-01-02 15:04")))
+			}
+			out.add("%s of node %s in %s: %s", plural(n.Missing, "event"), n.Node, m.Period, strings.Join(hours, ", "))
+		}
+	}
+	return out
+}
+
+func rejectedSection(s *reporter.Status) statusSection {
+	out := statusSection{Title: "Rejected rows", Next: "Write the files anew under their keys; docs/reports.md says what the reasons mean."}
+	for i := range s.Months {
+		if m := &s.Months[i]; len(m.Rejected) > 0 {
+			out.add("%s %s: %s", m.Tenant, m.Period, reasonsText(m.Rejected))
+		}
+	}
+	if len(s.Placeless) > 0 {
+		out.add("Of nobody, because tenant or time cannot be read: %s", reasonsText(s.Placeless))
+	}
+	return out
+}
+
+func waitingSection(s *reporter.Status) statusSection {
+	out := statusSection{Title: "Final months that changed since"}
+	for i := range s.Months {
+		m := &s.Months[i]
+		switch w := m.Waiting; {
+		case w == nil:
+		case w.TooLate:
+			out.add("%s %s: too late for a restatement, since %s (%s)", m.Tenant, m.Period, w.Until.UTC().Format(time.DateOnly), w.By)
+		case !w.After.IsZero():
+			out.add("%s %s: restated not before %s (reports.restate.every)", m.Tenant, m.Period, instantOf(w.After).Text)
+		default:
+			out.add("%s %s: the next run of the month restates it, if its reports change", m.Tenant, m.Period)
+		}
+	}
+	return out
+}
+
+func clockSection(s *reporter.Status) statusSection {
+	out := statusSection{Title: "Clocks that run ahead", Next: "Set them: events are counted in the hour and month that they name."}
+	for _, c := range s.Clocks {
+		out.add("Node %s by up to %s, in %s, last %s", c.Node, spanFigure(c.Ahead.Microseconds()).Text, plural(int64(c.Files), "file"), c.Key)
+	}
+	return out
+}
+
+func strangerSection(s *reporter.Status) statusSection {
+	out := statusSection{Title: "Tenants that are not configured", Next: "Add them under tenants: they get reports from the start of the month."}
+	for _, t := range s.Unconfigured {
+		out.add("%s has %s of usage and gets no reports", t.Tenant, plural(t.Rows, "row"))
+	}
+	return out
+}
