@@ -11,7 +11,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 RACE    := ./accounting ./bucket ./crypto ./intake/... ./reporter ./web ./cmd/...
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-short test-long test-s3 test-e2e test-race bench fuzz lint tools cc clean vendor
+.PHONY: help run build test test-short test-long test-s3 test-e2e screenshots test-race bench fuzz lint tools cc clean vendor
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -38,16 +38,25 @@ test-s3: tools ## the bucket and permission tests against versitygw, MinIO and C
 	PLAYMETER_TEST_S3=1 $(GO) test -timeout 30m -run 'Conform' -v ./bucket
 	PLAYMETER_TEST_S3=1 $(GO) test -timeout 30m -v ./bucket/internal/servers
 
-test-e2e: TOOLS := ffmpeg:ffmpeg nginx:nginx-light chromium:chromium node:nodejs npm:npm
-test-e2e: tools cc bin/e2e/hls.js ## a real player watches real video, and the reports must say what it says
-	PLAYMETER_E2E=1 $(GO) test -timeout 15m -count 1 -v -run '^TestPlayback$$' ./cmd/playmeter
+test-e2e screenshots: TOOLS := ffmpeg:ffmpeg nginx:nginx-light chromium:chromium node:nodejs npm:npm
+test-e2e: tools cc bin/e2e/hls.js bin/e2e/axe-core ## a real player watches real video, and a real browser looks at every page
+	PLAYMETER_E2E=1 $(GO) test -timeout 20m -count 1 -v -run '^TestPlayback$$|^TestPages$$' ./cmd/playmeter
 
-# The player, at the version and with the digest that are named beside the test.
+screenshots: tools cc bin/e2e/axe-core ## pictures of every page, in bin/screenshots
+	@rm -rf bin/screenshots
+	PLAYMETER_E2E=1 PLAYMETER_SCREENSHOTS=$(CURDIR)/bin/screenshots $(GO) test -timeout 20m -count 1 -run '^TestScreenshots$$' ./cmd/playmeter
+
+# The player and axe-core, at the versions and with the digests that are named beside the tests.
 PLAYBACK := cmd/playmeter/testdata/playback
+PAGES    := cmd/playmeter/testdata/pages
 bin/e2e/hls.js: $(PLAYBACK)/package.json $(PLAYBACK)/package-lock.json | tools
 	@mkdir -p $(@D) && cp $^ $(@D)
 	@if (cd $(@D) && npm ci --ignore-scripts --silent) >/dev/null 2>&1; then touch $@; \
 	  else echo "note: could not fetch hls.js; the test of a playback is skipped"; fi
+bin/e2e/axe-core: $(PAGES)/package.json $(PAGES)/package-lock.json | tools
+	@mkdir -p $(@D)/pages && cp $^ $(@D)/pages
+	@if (cd $(@D)/pages && npm ci --ignore-scripts --silent) >/dev/null 2>&1; then touch $@; \
+	  else echo "note: could not fetch axe-core; the tests of the pages are skipped"; fi
 
 # What the pages take from others, at the versions and with the digests that are named in web/assets/vendor. The map is made of its
 # atlas by a test; another one compares all of it with the digests of what was looked at.

@@ -1,6 +1,7 @@
 package statistics
 
 import (
+	"cmp"
 	"database/sql"
 	"encoding/hex"
 	"encoding/json"
@@ -44,6 +45,10 @@ func collectText(rows *sql.Rows, limit int) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
+	types, err := rows.ColumnTypes()
+	if err != nil {
+		return nil, err
+	}
 	for i := range a.Columns {
 		a.Columns[i].Texts = []string{}
 	}
@@ -55,7 +60,7 @@ func collectText(rows *sql.Rows, limit int) (*answer, error) {
 			return nil, err
 		}
 		for i := range a.Columns {
-			a.Columns[i].Texts = append(a.Columns[i].Texts, show(*cells[i].(*any)))
+			a.Columns[i].Texts = append(a.Columns[i].Texts, show(*cells[i].(*any), types[i].DatabaseTypeName()))
 		}
 		a.Rows++
 	}
@@ -108,31 +113,62 @@ func (c *column) addNothing() error {
 	return nil
 }
 
+var timeFormats = map[string]string{"DATE": time.DateOnly, "TIME": "15:04:05.999999999"}
+
 // show writes a value of the database as text; NULL is empty.
-func show(v any) string {
+func show(v any, kind string) string {
 	switch v := v.(type) {
 	case nil:
 		return ""
 	case string:
 		return v
 	case []byte:
+		if kind == "UUID" && len(v) == 16 {
+			return (*duckdb.UUID)(v).String()
+		}
 		return hex.EncodeToString(v)
 	case time.Time:
-		return v.UTC().Format("2006-01-02T15:04:05.999999999Z")
+		return v.UTC().Format(cmp.Or(timeFormats[kind], "2006-01-02T15:04:05.999999999Z"))
 	case float64:
 		return strconv.FormatFloat(v, 'g', -1, 64)
-	case *big.Int:
-		return v.String()
-	case duckdb.Decimal:
-		return v.String()
-	case duckdb.UUID:
-		return v.String()
-	case fmt.Stringer:
-		return v.String()
-	case []any, map[string]any:
-		if text, err := json.Marshal(v); err == nil {
+	case duckdb.Interval:
+		return fmt.Sprintf("%d months %d days %s", v.Months, v.Days, time.Duration(v.Micros)*time.Microsecond)
+	case duckdb.Union:
+		return show(v.Value, "")
+	case []any, map[string]any, duckdb.OrderedMap:
+		if text, err := json.Marshal(plain(v)); err == nil {
 			return string(text)
 		}
+	case fmt.Stringer:
+		return v.String()
 	}
 	return fmt.Sprint(v)
+}
+
+// plain is a value of several as JSON takes it, with texts in the place of what JSON does not know.
+func plain(v any) any {
+	switch v := v.(type) {
+	case []any:
+		out := make([]any, len(v))
+		for i := range v {
+			out[i] = plain(v[i])
+		}
+		return out
+	case map[string]any:
+		out := map[string]any{}
+		for name, part := range v {
+			out[name] = plain(part)
+		}
+		return out
+	case duckdb.OrderedMap:
+		out := map[string]any{}
+		for _, k := range v.Keys() {
+			part, _ := v.Get(k)
+			out[show(k, "")] = plain(part)
+		}
+		return out
+	case nil, bool, string, int8, int16, int32, int64, uint8, uint16, uint32, uint64, *big.Int:
+		return v
+	}
+	return show(v, "")
 }

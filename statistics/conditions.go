@@ -17,11 +17,13 @@ func (f Filter) where() condition {
 	}
 	add(f.From != "", "day >= ?::DATE", f.From)
 	add(f.To != "", "day <= ?::DATE", f.To)
-	add(f.Agent != "", "contains(lower(user_agent), lower(?))", f.Agent)
+	add(f.Agent == NotKnown, "user_agent = ''")
+	add(f.Agent != "" && f.Agent != NotKnown, "contains(lower(user_agent), lower(?))", f.Agent)
 	least, _ := parseSeconds(f.Min)
 	most, _ := parseSeconds(f.Max)
 	add(f.Min != "", "view_us >= ?", least)
 	add(f.Max != "", "view_us <= ?", most)
+	add(f.Watched != "", "begun AND view_us > 0")
 	for _, e := range []struct{ column, text string }{
 		{"user_name", f.User}, {"protocol", f.Protocol}, {"country", f.Country}, {"region", f.Region}, {"city", f.City},
 		{"server_region", f.ServerRegion}, {"platform", f.Platform}, {"os", f.OS},
@@ -30,7 +32,7 @@ func (f Filter) where() condition {
 			e.text = ""
 			add(true, e.column+" = ''")
 		}
-		add(e.text != "", e.column+" = ?", e.text)
+		add(e.text != "", e.column+" IN (?, ?)", e.text, literal(e.text))
 	}
 	return all(conditions...)
 }
@@ -40,11 +42,34 @@ func (f Filter) streams() condition {
 	if f.Stream == "" {
 		return condition{}
 	}
-	if !strings.Contains(f.Stream, "*") {
-		return condition{"object_id = ? OR stream = ?", []any{f.Stream, f.Stream}}
+	exact := literal(f.Stream)
+	c := condition{"object_id IN (?, ?) OR stream IN (?, ?)", []any{f.Stream, exact, f.Stream, exact}}
+	if like, ok := pattern(f.Stream); ok {
+		c.text += ` OR object_id LIKE ? ESCAPE '\' OR stream LIKE ? ESCAPE '\'`
+		c.args = append(c.args, like, like)
 	}
-	like := strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`, "*", "%").Replace(f.Stream)
-	return condition{`object_id LIKE ? ESCAPE '\' OR stream LIKE ? ESCAPE '\'`, []any{like, like}}
+	return c
+}
+
+// pattern is a text for LIKE, where a * stands in it that no backslash is before.
+func pattern(text string) (like string, ok bool) {
+	var b strings.Builder
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case c == '\\' && i+1 < len(text) && (text[i+1] == '\\' || text[i+1] == '*'):
+			i++
+			b.WriteString(strings.NewReplacer(`\`, `\\`).Replace(text[i : i+1]))
+		case c == '*':
+			ok = true
+			b.WriteByte('%')
+		case c == '\\' || c == '%' || c == '_':
+			b.WriteByte('\\')
+			fallthrough
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String(), ok
 }
 
 // pseudonym is what stands in the place of an address that is masked so (privacy.client_ip: hmac).
@@ -113,7 +138,7 @@ func (f Filter) daysAlone() bool {
 
 // splitsAlike tells whether a filter may let one of several sessions that are alike pass and another not.
 func (f Filter) splitsAlike() bool {
-	return len(f.Servers) > 0 || slices.ContainsFunc([]string{f.Min, f.Max, f.Country, f.Region, f.City, f.ServerRegion, f.Tier, f.DRM}, func(s string) bool { return s != "" })
+	return len(f.Servers) > 0 || slices.ContainsFunc([]string{f.Min, f.Max, f.Country, f.Region, f.City, f.ServerRegion, f.Tier, f.DRM, f.Watched}, func(s string) bool { return s != "" })
 }
 
 // numbers are unsigned numbers as the database takes them: as text.

@@ -12,6 +12,7 @@
 //     export.go: the same as CSV.
 //   - dashboard.go: a month at a glance.
 //   - sql.go: questions of administrators, in SQL.
+//     docs/statistics.md explains tables and columns to them, and every figure to who looks at the pages.
 //
 // # How one day goes in
 //

@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -281,9 +282,21 @@ func (e *engine) read(ctx context.Context, q *question) (*answer, error) {
 	return collectText(rows, q.Limit)
 }
 
+// begins is how a question begins. Others are not even handed to the database: some do things while they are prepared.
+var begins = regexp.MustCompile(`(?is)^(\s|--[^\n]*\n|/\*.*?\*/)*(explain\s+(analyze\s+)?(\([^)]*\)\s*)?)?[\s(]*(select|from|with|values|table|describe|desc|show|summarize|pivot|unpivot)\b`)
+
+// does are functions that do something else than answer, or hand a text to the database that might.
+var does = regexp.MustCompile(`(?i)\b(enable_logging|disable_logging|truncate_duckdb_logs|checkpoint|force_checkpoint|query|query_table)\b`)
+
 // checkWritten lets one SELECT pass, or the EXPLAIN of one. It runs nothing: Prepare refuses several statements, where
 // PrepareContext would run all but the last, before the transaction that cannot write.
 func checkWritten(c *sql.Conn, text string) error {
+	if !begins.MatchString(text) {
+		return errWritten
+	}
+	if name := does.FindString(text); name != "" {
+		return fmt.Errorf("%w; the word %s must not be in a question", errWritten, name)
+	}
 	return c.Raw(func(driverConn any) error {
 		prepared, err := driverConn.(*duckdb.Conn).Prepare(text)
 		if err != nil && strings.Contains(err.Error(), "multi-statement") {

@@ -37,10 +37,28 @@ type Filter struct {
 	OS           string // os
 	Tier         string // tier: hi, md, lo, unclassified, audio: sessions with view time in it
 	DRM          string // drm: clear or drm, likewise
+	Watched      string // watched: yes: views alone, sessions that began in their month and were watched
 }
 
 // NotKnown is what a filter says that looks for sessions of which a field is not known.
 const NotKnown = "-"
+
+// Exactly is how a filter asks for a text that is known, whatever is in it: one that looks like a pattern or like
+// [NotKnown] is written so that it is none.
+func Exactly(text string) string {
+	if text == NotKnown {
+		return `\` + text
+	}
+	return strings.NewReplacer(`\`, `\\`, "*", `\*`).Replace(text)
+}
+
+// literal is a text of a filter as it stands there: what Exactly wrote, or what somebody did who knows nothing of it.
+func literal(text string) string {
+	return strings.NewReplacer(`\\`, `\`, `\*`, "*", `\`+NotKnown, NotKnown).Replace(text)
+}
+
+// watchedYes is what Filter.Watched says where it says something.
+const watchedYes = "yes"
 
 // maxFilter bounds each text of a filter, in bytes, and how many servers it names.
 const (
@@ -73,7 +91,7 @@ func (f *Filter) texts() []struct {
 	}{
 		{"from", &f.From}, {"to", &f.To}, {"stream", &f.Stream}, {"user", &f.User}, {"ip", &f.IP}, {"agent", &f.Agent},
 		{"min", &f.Min}, {"max", &f.Max}, {"protocol", &f.Protocol}, {"country", &f.Country}, {"region", &f.Region}, {"city", &f.City},
-		{"server_region", &f.ServerRegion}, {"platform", &f.Platform}, {"os", &f.OS}, {"tier", &f.Tier}, {"drm", &f.DRM},
+		{"server_region", &f.ServerRegion}, {"platform", &f.Platform}, {"os", &f.OS}, {"tier", &f.Tier}, {"drm", &f.DRM}, {"watched", &f.Watched},
 	}
 }
 
@@ -160,6 +178,9 @@ func (f Filter) Check() error {
 	}
 	if f.Tier != "" && !slices.Contains(FilterTiers, f.Tier) {
 		wrong("tier", "write one of %s", strings.Join(FilterTiers, ", "))
+	}
+	if f.Watched != "" && f.Watched != watchedYes {
+		wrong("watched", "write yes, or leave it out")
 	}
 	if f.DRM != "" && !slices.Contains(FilterDRM, f.DRM) {
 		wrong("drm", "write clear or drm")

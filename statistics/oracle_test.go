@@ -116,12 +116,18 @@ func (o *oracle) pass(k known, f Filter) bool {
 		return false
 	}
 	if f.Stream != "" {
-		pattern := regexp.MustCompile(`(?s)^` + strings.ReplaceAll(regexp.QuoteMeta(f.Stream), `\*`, ".*") + `$`)
-		if !pattern.MatchString(string(k.Object)) && !pattern.MatchString(k.stream()) {
+		if !matches(f.Stream, string(k.Object)) && !matches(f.Stream, k.stream()) {
 			return false
 		}
 	}
-	if f.Agent != "" && !strings.Contains(strings.ToLower(k.field(schemas.FieldUserAgent)), strings.ToLower(f.Agent)) {
+	if f.Watched != "" && (!k.Begun || k.watched() == 0) {
+		return false
+	}
+	if f.Agent == NotKnown {
+		if k.field(schemas.FieldUserAgent) != "" {
+			return false
+		}
+	} else if f.Agent != "" && !strings.Contains(strings.ToLower(k.field(schemas.FieldUserAgent)), strings.ToLower(f.Agent)) {
 		return false
 	}
 	if len(f.Servers) > 0 && !slices.ContainsFunc(k.parts(), func(p part) bool { return slices.Contains(f.Servers, p.server) }) {
@@ -130,11 +136,31 @@ func (o *oracle) pass(k known, f Filter) bool {
 	for _, e := range [][2]string{{f.User, k.user()}, {f.Protocol, k.field(schemas.FieldProtocol)}, {f.Country, k.field(schemas.FieldClientCountry)},
 		{f.Region, k.field(schemas.FieldClientRegion)}, {f.City, k.field(schemas.FieldClientCity)}, {f.ServerRegion, k.field(schemas.FieldNodeRegion)},
 		{f.Platform, string(k.Platform)}, {f.OS, string(k.OS)}} {
-		if e[0] == NotKnown && e[1] != "" || e[0] != "" && e[0] != NotKnown && e[0] != e[1] {
+		unescaped := backslash.ReplaceAllString(e[0], "$1")
+		if e[0] == NotKnown && e[1] != "" || e[0] != "" && e[0] != NotKnown && e[0] != e[1] && unescaped != e[1] {
 			return false
 		}
 	}
 	return o.passTier(k, f) && passAddress(k.ip(), f.IP)
+}
+
+// backslash is a backslash that takes the meaning from what follows.
+var backslash = regexp.MustCompile(`\\([\\*-])`)
+
+// matches tells whether a text is what a filter of streams says, or is like it where a * without a backslash stands in it.
+func matches(filter, text string) bool {
+	if text == filter || text == backslash.ReplaceAllString(filter, "$1") {
+		return true
+	}
+	pattern, star := "", false
+	for _, piece := range regexp.MustCompile(`(?s)\\[\\*]|.`).FindAllString(filter, -1) {
+		if piece == "*" {
+			pattern, star = pattern+".*", true
+		} else {
+			pattern += regexp.QuoteMeta(strings.TrimPrefix(piece, map[bool]string{true: `\`}[len(piece) == 2 && piece[0] == '\\']))
+		}
+	}
+	return star && regexp.MustCompile(`(?s)^`+pattern+`$`).MatchString(text)
 }
 
 func (o *oracle) passTier(k known, f Filter) bool {

@@ -69,7 +69,7 @@ func TestAQuestionThatSpillsIsAnsweredAndLeavesNothing(t *testing.T) {
 
 func TestADatabaseThatCrashesIsStartedAgain(t *testing.T) {
 	f := newFixture(t, 81, nil, 20)
-	for _, signal := range []syscall.Signal{syscall.SIGSEGV, syscall.SIGKILL, syscall.SIGABRT} {
+	for i, signal := range []syscall.Signal{syscall.SIGSEGV, syscall.SIGKILL, syscall.SIGABRT} {
 		ended := endedOf(f.Database)
 		asked := make(chan error, 1)
 		go func() {
@@ -84,7 +84,7 @@ func TestADatabaseThatCrashesIsStartedAgain(t *testing.T) {
 			t.Errorf("%v: error %v, want ErrDown", signal, err)
 		}
 		<-ended
-		later(f.Database, time.Duration(signal)*time.Hour) // past the pause between starts
+		later(f.Database, time.Duration(i+1)*time.Hour) // past the pause between starts
 		f.compareAll(t)
 	}
 }

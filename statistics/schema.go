@@ -1,7 +1,7 @@
 package statistics
 
 // schemaVersion is that of the tables below. A database of another one is made again.
-const schemaVersion = 1
+const schemaVersion = 2
 
 // splits are the columns of view time by tier and clear or DRM, in microseconds: those of [Split], in its order.
 var splits = []string{

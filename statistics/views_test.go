@@ -189,15 +189,15 @@ func (f *fixture) values() map[string][]string {
 	secs := func(micros int64) string { return string(seconds(micros).AppendMicros(nil)) }
 	return map[string][]string{
 		"from": {"2026-10-01", "2026-10-03", "2026-10-04", "2026-11-01"}, "to": {"2026-09-30", "2026-10-01", "2026-10-03", "2027-01-01"},
-		"stream": {string(k.Object), "iq__*", "*0*", "A title", "a title", "*, with*", "iq__0_", "%", "*", "iq__0*1", "***"},
+		"stream": {string(k.Object), "iq__*", "*0*", "A title", "a title", "*, with*", "iq__0_", "%", "*", "iq__0*1", "***", `iq__0\*`, `iq\_\_01`, Exactly(string(k.Object)), `iq__\*\\*`},
 		"user":   {"user-3", "p4@example.com", "-", "USER-3", "user"},
 		"ip": {"203.0.113.7", "::ffff:203.0.113.7", "203.0.113.0/24", "203.0.113.8/29", "203.0.113.9/29", "203.0.113.7/32", "0.0.0.0/0", "203.0.113.6/31", "10.0.0.0/8",
 			"2001:db8::/32", "2001:db8::/63", "2001:db8::/64", "2001:db8::/65", "2001:db8:0:0:0:0:0:f/128", "2001:db8:1::a", "2001:db8:1::a/127", "::/0", "::/1", "::/64", "::/96", "::", "-", "::ffff:203.0.113.0/120", "::fffe:0:0/95",
 			"0123456789abcdef0123456789abcdef", "0.0.0.0", "0.0.0.0/1"},
-		"agent": {"agent/1", "LIKE, OTHERS", "nobody", "%", "_", "Agent/%"},
+		"agent": {"agent/1", "LIKE, OTHERS", "nobody", "%", "_", "Agent/%", "-"},
 		"min":   {"0", "0.000001", secs(k.watched()), secs(k.watched() + 1), "100000000"}, "max": {"0", "0.5", secs(k.watched()), "1000", "9999999999.999999"},
 		"server": {"inod0", "inod5", "inod9", "INOD1"}, "protocol": {"hls", "-", "HLS"}, "country": {"DE", "-", "XX"}, "region": {"Hesse", "-"}, "city": {"Brest", "-"},
-		"server_region": {"eu-west", "-"}, "platform": {"tv", "-"}, "os": {"iOS", "-"}, "tier": FilterTiers, "drm": FilterDRM,
+		"server_region": {"eu-west", "-"}, "platform": {"tv", "-"}, "os": {"iOS", "-"}, "tier": FilterTiers, "drm": FilterDRM, "watched": {"yes"},
 	}
 }
 
@@ -310,5 +310,36 @@ func TestScopes(t *testing.T) {
 				t.Errorf("choices %+v, months %+v", choices, states)
 			}
 		})
+	}
+}
+
+// TestALinkSelectsWhatItWasMadeFor: whatever an id or a name looks like, Exactly finds it and no other.
+func TestALinkSelectsWhatItWasMadeFor(t *testing.T) {
+	texts := []string{"-", "*", `\`, `\*`, `\\`, "a*b", "axb", `a\*b`, `a\b`, "%", "_", "a", `\-`, `-\`, "**", `*\`}
+	days := map[int][]schemas.Session{}
+	w := newWorld(5)
+	for i, text := range texts {
+		s := w.session(0)
+		s.Object, s.Title, s.Begun = []byte(text), nil, true
+		s.Start = w.period.Start().UnixNano() + int64(i)
+		s.Fields[schemas.FieldUser] = []byte(text)
+		days[0] = append(days[0], s)
+	}
+	b := newBucket(t)
+	c := &commits{t: t, bucket: b, tenant: "itenA", period: october}
+	c.commit(days, 100)
+	d := openDatabase(t, b, t.TempDir())
+	follow(t, d)
+	for _, text := range texts {
+		for name, f := range map[string]Filter{"stream": {Stream: Exactly(text)}, "user": {User: Exactly(text)}} {
+			p := must[*Page](t)(d.Sessions(t.Context(), Scope{All: true}, View{Tab: TabPlayback, Filter: f}))
+			var got []string
+			for _, r := range p.Rows {
+				got = append(got, string(r.Object))
+			}
+			if !slices.Contains(got, text) || len(got) > 1 && name == "stream" && !slices.Contains(got, Exactly(text)) || len(got) > 2 {
+				t.Errorf("%s of %q, which is %q, selects %q", name, text, Exactly(text), got)
+			}
+		}
 	}
 }

@@ -20,7 +20,7 @@ const notKnown = "unknown"
 func (a *audience) tiles(d *statistics.Dashboard) []tile {
 	month := monthFilter(d.Period)
 	watched := month
-	watched.Min = "0.000001"
+	watched.Watched = "yes"
 	to := func(tab statistics.Tab, f statistics.Filter, sort string) string { return a.linkTab(tab, f, "", sort) }
 	all := []tile{
 		{Label: "Views", Value: countFigure(d.Views), Note: "sessions that were watched", Href: to(statistics.TabPlayback, watched, "")},
@@ -40,7 +40,7 @@ func (a *audience) tiles(d *statistics.Dashboard) []tile {
 func (a *audience) topStreams(d *statistics.Dashboard) []bars {
 	link := func(r statistics.Ranked) string {
 		f := monthFilter(d.Period)
-		f.Stream = r.ID
+		f.Stream = statistics.Exactly(r.ID)
 		return a.link(f, r.Tenant)
 	}
 	return []bars{

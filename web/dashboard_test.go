@@ -49,7 +49,7 @@ func TestEveryLinkOfTheDashboardSelectsWhatItSays(t *testing.T) {
 	links := linksOf(t, doc)
 	for _, want := range []struct{ on, link string }{
 		{"1,234", "/sessions?" + days},
-		{"1,200", "/sessions?from=2026-11-01&min=0.000001&to=2026-11-30"},
+		{"1,200", "/sessions?from=2026-11-01&to=2026-11-30&watched=yes"},
 		{"321", "/sessions/users?" + days},
 		{"2 h", "/sessions?from=2026-11-01&order=desc&sort=view_time&to=2026-11-30"},
 		{"5.00 GB", "/sessions?from=2026-11-01&order=desc&sort=traffic&to=2026-11-30"},

@@ -186,7 +186,7 @@ func (ask *asking) spans(now time.Time) []choice {
 var filterLabels = []struct{ name, label string }{
 	{"stream", "Stream"}, {"user", "User"}, {"ip", "IP"}, {"agent", "User agent contains"}, {"min", "Watched at least"}, {"max", "Watched at most"},
 	{"protocol", "Protocol"}, {"server", "Server"}, {"country", "Country"}, {"region", "Region"}, {"city", "City"}, {"server_region", "Served from"},
-	{"platform", "Platform"}, {"os", "OS"}, {"tier", "Tier"}, {"drm", "Clear or DRM"},
+	{"platform", "Platform"}, {"os", "OS"}, {"tier", "Tier"}, {"drm", "Clear or DRM"}, {"watched", "Views only"},
 }
 
 // chips are the filters that are set, but for the days, each with where it is not; clear leads to none of them being set, and is

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -127,7 +128,7 @@ func (ask *asking) sessionsWith(f statistics.Filter, r *statistics.Row) string {
 // streamCell is a stream's name, with its id, and whose it is where several tenants are looked at.
 func (ask *asking) streamCell(r *statistics.Row) cell {
 	f := ask.view.Filter
-	f.Stream = string(r.Object)
+	f.Stream = statistics.Exactly(string(r.Object))
 	out := cell{Text: r.Stream, Href: ask.sessionsWith(f, r), Under: string(r.Object)}
 	if r.Stream == "" || r.Stream == string(r.Object) {
 		out.Text, out.Under = string(r.Object), ""
@@ -162,9 +163,9 @@ func (ask *asking) serverCell(r *statistics.Row) cell {
 func (ask *asking) userCell(r *statistics.Row) cell {
 	f := ask.view.Filter
 	out := cell{Text: r.User, Long: len(r.User) > longText}
-	if f.User = r.User; r.User == "" {
+	if f.User = statistics.Exactly(r.User); r.User == "" {
 		out.Text = nameless
-		f.User, f.IP, f.Agent = statistics.NotKnown, orNotKnown(r.IP), r.Agent
+		f.User, f.IP, f.Agent = statistics.NotKnown, orNotKnown(r.IP), cmp.Or(r.Agent, statistics.NotKnown)
 	}
 	if f.Check() == nil {
 		out.Href = ask.sessionsWith(f, r)

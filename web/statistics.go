@@ -148,7 +148,7 @@ func orNotKnown(value string) string {
 	if value == "" {
 		return statistics.NotKnown
 	}
-	return value
+	return statistics.Exactly(value)
 }
 
 // statisticsOff is what pages say where there are no statistics.

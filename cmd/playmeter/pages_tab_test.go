@@ -23,6 +23,7 @@ type tab struct {
 	w     *pagesWorld
 	ctx   context.Context
 	close func()
+	width int64
 
 	mu      sync.Mutex
 	refused bool     // answers of 400 and above are what is wanted
@@ -235,6 +236,7 @@ func (b *tab) asked() url.Values {
 // size makes the tab so wide and high. What is narrow is a phone.
 func (b *tab) size(width, height int64) {
 	b.Helper()
+	b.width = width
 	var options []chromedp.EmulateViewportOption
 	if width < 600 {
 		options = append(options, chromedp.EmulateMobile)
@@ -259,9 +261,9 @@ func (b *tab) noOverflow() {
 	b.Helper()
 	wide := js[string](b, `(() => {
 		const most = document.documentElement.clientWidth;
-		if (document.documentElement.scrollWidth <= most && window.innerWidth <= screen.width) return "";
-		return [...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > most + 1).map((e) => e.outerHTML.slice(0, 120)).slice(0, 5).join("\n");
-	})()`)
+		if (document.documentElement.scrollWidth <= most && window.innerWidth <= %d) return "";
+		return window.innerWidth + ": " + [...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > most + 1).map((e) => e.outerHTML.slice(0, 120)).slice(0, 5).join("\n");
+	})()`, b.width)
 	if wide != "" {
 		b.Errorf("%s is wider than the screen:\n%s", b.where(), wide)
 	}

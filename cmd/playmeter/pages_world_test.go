@@ -58,7 +58,8 @@ const (
 	hostileName   = `<b id="pwned">Bad & "Sons"</b>`
 )
 
-func newPagesWorld(t *testing.T) *pagesWorld {
+// newPagesWorld makes one with so many events, about.
+func newPagesWorld(t *testing.T, events int) *pagesWorld {
 	t.Helper()
 	needBrowser(t)
 	axe, err := os.ReadFile(axePath())
@@ -71,7 +72,7 @@ func newPagesWorld(t *testing.T) *pagesWorld {
 		w.month = w.month.Previous()
 	}
 	w.config = filepath.Join(w.dir, "demo", DefaultConfigFile)
-	w.must("demo", "--data-dir", w.dir, "--events", "60000", "--month", w.month.String())
+	w.must("demo", "--data-dir", w.dir, "--events", strconv.Itoa(events), "--month", w.month.String())
 	w.addHostile()
 	w.must("run", "--config", w.config, "--month", w.month.String())
 	w.makeTokens()

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/playmeter/playmeter/bucket"
 	"github.com/playmeter/playmeter/statistics"
 )
 
@@ -106,7 +107,9 @@ func (a *app) askSQL(ctx context.Context, question string, rows int) (*statistic
 		a.say("making the statistics in %s, the first time ...", o.Folder)
 	}
 	d, err := statistics.Open(ctx, o)
-	if err != nil {
+	if errors.Is(err, bucket.ErrLocked) {
+		return nil, errors.New("a daemon has the statistics open, and they do not answer just now; ask again in a moment")
+	} else if err != nil {
 		return nil, err
 	}
 	defer d.Close()
