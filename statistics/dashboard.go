@@ -20,12 +20,17 @@ const topRanks = 10
 func (d *Database) Dashboard(ctx context.Context, scope Scope, p schemas.Period) (*Dashboard, error) {
 	month := all(scope.where(), condition{"day >= ?::DATE AND day < ?::DATE", []any{p.Start().Format(time.DateOnly), p.End().Format(time.DateOnly)}})
 	out := &Dashboard{Period: p}
-	for _, part := range []func(context.Context, condition, *Dashboard) error{d.topStreams, d.topServers, d.days, d.devices, d.places} {
-		if err := part(ctx, month, out); err != nil {
+	r, err := d.newReading(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer r.end()
+	for _, part := range []func(context.Context, reader, condition, *Dashboard) error{topStreams, topServers, days, devices, places} {
+		if err := part(ctx, r, month, out); err != nil {
 			return nil, fmt.Errorf("the statistics of %s: %w", p, err)
 		}
 	}
-	states, err := d.states(ctx, all(scope.where(), condition{"period = ?", []any{p.String()}}))
+	states, err := states(ctx, r, all(scope.where(), condition{"period = ?", []any{p.String()}}))
 	if err != nil {
 		return nil, fmt.Errorf("the statistics of %s: %w", p, err)
 	}
@@ -39,8 +44,8 @@ func (d *Database) Dashboard(ctx context.Context, scope Scope, p schemas.Period)
 const daySums = "total(sessions) AS n, total(views) AS w, total(bytes) AS b, total(view_us) AS v"
 
 // top asks for the first places of a list.
-func (d *Database) top(ctx context.Context, month condition, from, group, by string) ([]Ranked, error) {
-	a, err := d.read(ctx, statement{"SELECT * FROM (" + from + " WHERE " + month.text + " GROUP BY " + group + ") WHERE " + by + " > 0 ORDER BY " + by +
+func top(ctx context.Context, r reader, month condition, from, group, by string) ([]Ranked, error) {
+	a, err := r.read(ctx, statement{"SELECT * FROM (" + from + " WHERE " + month.text + " GROUP BY " + group + ") WHERE " + by + " > 0 ORDER BY " + by +
 		" DESC, id, tenant LIMIT " + fmt.Sprint(topRanks), month.args}, topRanks)
 	if err != nil {
 		return nil, err
@@ -54,21 +59,21 @@ func (d *Database) top(ctx context.Context, month condition, from, group, by str
 	return out, nil
 }
 
-func (d *Database) topStreams(ctx context.Context, month condition, out *Dashboard) (err error) {
+func topStreams(ctx context.Context, r reader, month condition, out *Dashboard) (err error) {
 	const from = "SELECT tenant, object_id AS id, arg_max(stream, day) AS name, " + daySums + " FROM day_streams"
-	if out.StreamsByView, err = d.top(ctx, month, from, "tenant, object_id", "v"); err != nil {
+	if out.StreamsByView, err = top(ctx, r, month, from, "tenant, object_id", "v"); err != nil {
 		return err
 	}
-	out.StreamsByTraffic, err = d.top(ctx, month, from, "tenant, object_id", "b")
+	out.StreamsByTraffic, err = top(ctx, r, month, from, "tenant, object_id", "b")
 	return err
 }
 
-func (d *Database) topServers(ctx context.Context, month condition, out *Dashboard) (err error) {
+func topServers(ctx context.Context, r reader, month condition, out *Dashboard) (err error) {
 	const from = "SELECT '' AS tenant, server AS id, coalesce(arg_max(hostname, (day, tenant)) FILTER (hostname <> ''), server) AS name, " + daySums + " FROM day_servers"
-	if out.ServersByTraffic, err = d.top(ctx, month, from, "server", "b"); err != nil {
+	if out.ServersByTraffic, err = top(ctx, r, month, from, "server", "b"); err != nil {
 		return err
 	}
-	out.ServersByView, err = d.top(ctx, month, from, "server", "v")
+	out.ServersByView, err = top(ctx, r, month, from, "server", "v")
 	return err
 }
 
@@ -82,8 +87,8 @@ func sumSplits() string {
 }
 
 // days are those of the month up to the last that has sessions; the month's own sums are theirs.
-func (d *Database) days(ctx context.Context, month condition, out *Dashboard) error {
-	a, err := d.read(ctx, statement{"SELECT strftime(day, '%Y-%m-%d'), " + daySums + ", " + sumSplits() + " FROM day_devices WHERE " + month.text +
+func days(ctx context.Context, r reader, month condition, out *Dashboard) error {
+	a, err := r.read(ctx, statement{"SELECT strftime(day, '%Y-%m-%d'), " + daySums + ", " + sumSplits() + " FROM day_devices WHERE " + month.text +
 		" GROUP BY day ORDER BY day", month.args}, 31)
 	if err != nil {
 		return err
@@ -112,15 +117,15 @@ const (
 	maxPlaces  = 20000
 )
 
-func (d *Database) devices(ctx context.Context, month condition, out *Dashboard) error {
-	a, err := d.read(ctx, statement{"SELECT platform, os, " + daySums + " FROM day_devices WHERE " + month.text + " GROUP BY platform, os ORDER BY v DESC, platform, os", month.args}, maxDevices)
+func devices(ctx context.Context, r reader, month condition, out *Dashboard) error {
+	a, err := r.read(ctx, statement{"SELECT platform, os, " + daySums + " FROM day_devices WHERE " + month.text + " GROUP BY platform, os ORDER BY v DESC, platform, os", month.args}, maxDevices)
 	if err != nil {
 		return err
 	}
 	for i := range a.Rows {
 		out.Devices = append(out.Devices, DeviceSum{a.Columns[0].at(i).text, a.Columns[1].at(i).text, a.totals(2, i)})
 	}
-	a, err = d.read(ctx, statement{"SELECT platform, total(sessions), " + sumSplits() + " FROM day_devices WHERE " + month.text +
+	a, err = r.read(ctx, statement{"SELECT platform, total(sessions), " + sumSplits() + " FROM day_devices WHERE " + month.text +
 		" GROUP BY platform ORDER BY sum(view_us) DESC, platform", month.args}, maxDevices)
 	if err != nil {
 		return err
@@ -131,8 +136,8 @@ func (d *Database) devices(ctx context.Context, month condition, out *Dashboard)
 	return nil
 }
 
-func (d *Database) places(ctx context.Context, month condition, out *Dashboard) error {
-	a, err := d.read(ctx, statement{"SELECT country, region, city, server_region, " + daySums + " FROM day_places WHERE " + month.text +
+func places(ctx context.Context, r reader, month condition, out *Dashboard) error {
+	a, err := r.read(ctx, statement{"SELECT country, region, city, server_region, " + daySums + " FROM day_places WHERE " + month.text +
 		" GROUP BY country, region, city, server_region ORDER BY v DESC, country, region, city, server_region", month.args}, maxPlaces)
 	if err != nil {
 		return err
@@ -191,8 +196,8 @@ type monthState struct {
 }
 
 // states are the months that were loaded.
-func (d *Database) states(ctx context.Context, where condition) ([]monthState, error) {
-	a, err := d.read(ctx, statement{`SELECT tenant, period, run, as_of, sessions, named, epoch_ns(loaded), viewers, "commit" FROM months WHERE ` + where.text +
+func states(ctx context.Context, r reader, where condition) ([]monthState, error) {
+	a, err := r.read(ctx, statement{`SELECT tenant, period, run, as_of, sessions, named, epoch_ns(loaded), viewers, "commit" FROM months WHERE ` + where.text +
 		" ORDER BY period DESC, tenant", where.args}, maxMonths)
 	if err != nil {
 		return nil, err

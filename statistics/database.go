@@ -171,23 +171,6 @@ func (d *Database) settings() settings {
 	return settings{Folder: d.o.Folder, Memory: d.o.Memory, Temp: d.o.Temp, Threads: d.o.Threads, Rewrite: d.rewrite}
 }
 
-// rewriteEach is how often the file of the database is written anew at most. It is when sessions were removed for good,
-// because they are old, and not replaced.
-const rewriteEach = 24 * time.Hour
-
-// writeAnew restarts the process over a new file, in which nothing is of what was removed.
-func (d *Database) writeAnew(ctx context.Context) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.closed || d.process == nil {
-		return nil
-	}
-	d.o.Log.Info("statistics", "state", "the file is written anew, without the sessions that were removed")
-	d.process.close()
-	d.rewrite = true
-	return d.start(context.WithoutCancel(ctx))
-}
-
 // remake starts the process over an empty database.
 func (d *Database) remake(ctx context.Context) (*process, error) {
 	for _, name := range []string{databaseFile, databaseFile + ".wal"} {
@@ -221,27 +204,7 @@ func versionOf(ctx context.Context, p *process) (int64, error) {
 
 // read answers a question of the pages, in its turn.
 func (d *Database) read(ctx context.Context, s statement, limit int) (*answer, error) {
-	waiting := time.NewTimer(patience)
-	defer waiting.Stop()
-	select {
-	case d.slots <- struct{}{}:
-		defer func() { <-d.slots }()
-	case <-waiting.C:
-		return nil, ErrBusy
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	p, err := d.engine(ctx)
-	if err != nil {
-		return nil, err
-	}
-	limited, cancel := context.WithTimeout(ctx, longest)
-	defer cancel()
-	a, err := p.ask(limited, &question{Mode: modeRead, Statements: []statement{s}, Limit: limit})
-	if err != nil && ctx.Err() == nil && limited.Err() != nil {
-		return nil, fmt.Errorf("%w: it takes more than %s", ErrTooMuch, longest)
-	}
-	return a, err
+	return d.inTurn(ctx, nil, &question{Mode: modeRead, Statements: []statement{s}, Limit: limit})
 }
 
 // write changes the database.
@@ -263,15 +226,20 @@ func (d *Database) Sessions(ctx context.Context, scope Scope, v View) (*Page, er
 	if v.Limit < 1 || v.Limit > MaxLimit {
 		return nil, fmt.Errorf("%w: a page has 1 to %d rows", ErrView, MaxLimit)
 	}
-	return d.page(ctx, scope, v)
+	return page(ctx, d, scope, v)
 }
 
-func (d *Database) page(ctx context.Context, scope Scope, v View) (*Page, error) {
+// reader answers questions: a Database each by the newest state, a reading all by one.
+type reader interface {
+	read(ctx context.Context, s statement, limit int) (*answer, error)
+}
+
+func page(ctx context.Context, r reader, scope Scope, v View) (*Page, error) {
 	q, err := newQuery(scope, v)
 	if err != nil {
 		return nil, err
 	}
-	a, err := d.read(ctx, q.statement(), q.limit+1)
+	a, err := r.read(ctx, q.statement(), q.limit+1)
 	if err != nil {
 		return nil, fmt.Errorf("list %s: %w", v.Tab, err)
 	}
@@ -293,7 +261,7 @@ func (d *Database) Totals(ctx context.Context, scope Scope, f Filter) (Totals, e
 
 // State is what was loaded, the newest month first.
 func (d *Database) State(ctx context.Context, scope Scope) ([]MonthState, error) {
-	states, err := d.states(ctx, all(scope.where()))
+	states, err := states(ctx, d, all(scope.where()))
 	var out []MonthState
 	for _, s := range states {
 		out = append(out, s.MonthState)

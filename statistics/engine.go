@@ -82,8 +82,10 @@ func giveWay() {
 
 // engine is the database in its own process.
 type engine struct {
-	db     *sql.DB
-	secret string
+	db        *sql.DB
+	secret    string
+	snapshots snapshots
+	written   chan struct{} // has a place for each question in SQL that is answered
 }
 
 // databaseFile and the folders beside it.
@@ -111,7 +113,7 @@ func openEngine(s settings) (*engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
-	e := &engine{db: sql.OpenDB(connector), secret: s.Secret}
+	e := &engine{db: sql.OpenDB(connector), secret: s.Secret, written: make(chan struct{}, maxWritten)}
 	if err := e.prepare(filepath.Join(s.Folder, arriving)); err != nil {
 		return nil, errors.Join(err, e.db.Close())
 	}
@@ -214,6 +216,9 @@ func (e *engine) answer(ctx context.Context, q *question) (*answer, error) {
 	}
 	switch q.Mode {
 	case modeRead:
+		if q.Snapshot != "" {
+			return e.snapshots.read(ctx, e.db, q)
+		}
 		rows, err := e.db.QueryContext(ctx, q.Statements[0].SQL, q.Statements[0].Args...)
 		if err != nil {
 			return nil, err
@@ -223,6 +228,9 @@ func (e *engine) answer(ctx context.Context, q *question) (*answer, error) {
 		return e.write(ctx, q)
 	case modeSQL:
 		return e.read(ctx, q)
+	case modeEnd:
+		e.snapshots.end(q.Snapshot)
+		return &answer{}, nil
 	}
 	return nil, fmt.Errorf("no such mode: %d", q.Mode)
 }
@@ -261,8 +269,25 @@ func firstWords(text string) string {
 // errWritten tells that what somebody wrote will not be answered.
 var errWritten = errors.New("only one question at a time, SELECT or EXPLAIN SELECT: nothing can be changed here")
 
+// How many questions in SQL are answered at once, and how long one may take.
+const (
+	maxWritten     = 2
+	longestWritten = 10 * time.Minute
+)
+
+// errBusy tells that others are being answered.
+var errBusy = errors.New("others are being answered")
+
 // read answers what an administrator wrote, in a transaction that cannot write.
 func (e *engine) read(ctx context.Context, q *question) (*answer, error) {
+	select {
+	case e.written <- struct{}{}:
+		defer func() { <-e.written }()
+	default:
+		return nil, errBusy
+	}
+	ctx, cancel := context.WithTimeout(ctx, longestWritten)
+	defer cancel()
 	c, err := e.db.Conn(ctx)
 	if err != nil {
 		return nil, err
@@ -324,6 +349,10 @@ func reasonOf(ctx context.Context, err error) reason {
 		return reasonEnded
 	case errors.Is(err, errWritten):
 		return reasonWritten
+	case errors.Is(err, errBusy):
+		return reasonBusy
+	case errors.Is(err, context.DeadlineExceeded):
+		return reasonTooMuch
 	case errors.As(err, &d) && (d.Type == duckdb.ErrorTypeOutOfMemory || d.Type == duckdb.ErrorTypeIO && strings.Contains(d.Msg, "max_temp_directory_size")):
 		return reasonTooMuch
 	}

@@ -13,41 +13,72 @@ import (
 // database nor we hold more, however many there are.
 const exportRows = 50_000
 
-// Export writes all rows of a tab as CSV, in the order of the view: the columns as shown, with exact values. Texts are
-// guarded against spreadsheets as those of reports are (SPEC 4).
+// Export writes all rows of a tab as CSV, in the order of the view and as they are when it begins: the columns as shown, with
+// exact values; where the rows of several tenants are shown, the tenant comes first. Texts are guarded against spreadsheets as those of reports are (SPEC 4).
 //
 //   - Errors: as of [Database.Sessions]; with the first, nothing was written.
 func (d *Database) Export(ctx context.Context, scope Scope, v View, w io.Writer) error {
+	r, err := d.newReading(ctx)
+	if err != nil {
+		return err
+	}
+	defer r.end()
+	_, one := scope.one()
+	e := exporting{w: w, tab: v.Tab, tenant: !one && v.Tab != TabServers}
 	v.Limit, v.Cursor = exportRows, ""
-	line := schemas.AppendHeader(nil, exportColumns(v.Tab))
-	for {
-		p, err := d.page(ctx, scope, v)
+	for first := true; first || v.Cursor != ""; first = false {
+		p, err := page(ctx, r, scope, v)
 		if err != nil {
 			return err
 		}
-		for i := range p.Rows {
-			line = appendRow(line, p.Columns, &p.Rows[i])
-			if len(line) > 64<<10 {
-				if _, err := w.Write(line); err != nil {
-					return fmt.Errorf("export %s: %w", v.Tab, err)
-				}
-				line = line[:0]
-			}
+		if first {
+			e.line = schemas.AppendHeader(nil, exportColumns(v.Tab, e.tenant))
 		}
-		if p.Next == "" {
-			break
+		if err := e.rows(p); err != nil {
+			return err
 		}
 		v.Cursor = p.Next
 	}
-	if _, err := w.Write(line); err != nil {
-		return fmt.Errorf("export %s: %w", v.Tab, err)
+	return e.flush()
+}
+
+// exporting writes the rows of an export.
+type exporting struct {
+	w      io.Writer
+	tab    Tab
+	tenant bool // it is the first column
+	line   []byte
+}
+
+func (e *exporting) rows(p *Page) error {
+	for i := range p.Rows {
+		if e.tenant {
+			e.line = append(schemas.AppendID(e.line, []byte(p.Rows[i].Tenant), true), ',')
+		}
+		e.line = appendRow(e.line, p.Columns, &p.Rows[i])
+		if len(e.line) > 64<<10 {
+			if err := e.flush(); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
 
+func (e *exporting) flush() error {
+	if _, err := e.w.Write(e.line); err != nil {
+		return fmt.Errorf("export %s: %w", e.tab, err)
+	}
+	e.line = e.line[:0]
+	return nil
+}
+
 // exportColumns are the columns of the CSV of a tab.
-func exportColumns(t Tab) []string {
+func exportColumns(t Tab, tenant bool) []string {
 	var out []string
+	if tenant {
+		out = append(out, "tenant")
+	}
 	for _, c := range t.Columns() {
 		switch c.Kind {
 		case KindStream:

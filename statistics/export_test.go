@@ -23,18 +23,23 @@ var heads = map[Tab]string{
 }
 
 // exported writes rows as an export must have them, a cell after the other.
-func exported(tab Tab, rows []Row) string {
+// Where several tenants may be looked at, each row says whose it is.
+func exported(scope Scope, tab Tab, rows []Row) string {
 	var b strings.Builder
-	b.WriteString(heads[tab] + "\n")
+	head := heads[tab]
+	if _, one := scope.one(); !one && tab != TabServers {
+		head = "tenant," + head
+	}
+	b.WriteString(head + "\n")
 	for _, r := range rows {
-		cells := map[string]string{"stream": free(r.Stream), "object_id": id(string(r.Object)), "protocol": id(r.Protocol), "hostname": id(r.Host),
+		cells := map[string]string{"tenant": id(string(r.Tenant)), "stream": free(r.Stream), "object_id": id(string(r.Object)), "protocol": id(r.Protocol), "hostname": id(r.Host),
 			"country": id(r.Country), "ip": id(r.IP), "bytes": fmt.Sprint(r.Bytes), "created": r.Created.Truncate(time.Millisecond).Format("2006-01-02T15:04:05.000Z"),
 			"view_secs": decimal(r.Micros), "views": fmt.Sprint(r.Views), "user": free(r.User), "agent": free(r.Agent), "referrer": free(r.Referrer),
 			"other_referrers": fmt.Sprint(r.OtherReferrers), "joined": fmt.Sprint(r.Joined)}
 		if tab == TabServers {
 			cells["ip"] = id(r.ServerIP)
 		}
-		for i, name := range strings.Split(heads[tab], ",") {
+		for i, name := range strings.Split(head, ",") {
 			if i > 0 {
 				b.WriteByte(',')
 			}
@@ -77,7 +82,7 @@ func TestAnExportIsTheWholeViewToTheCell(t *testing.T) {
 				v.Tab, v.Limit = tab, 31
 				got := exportOf(t, f.Database, scope, v)
 				there, _ := walk(t, f.Database, scope, v)
-				if want := exported(tab, there); got != want {
+				if want := exported(scope, tab, there); got != want {
 					t.Errorf("%s of %s, %+v:\n%s\nwant\n%s", tab, name, v, got, want)
 				}
 			}
@@ -98,7 +103,7 @@ func TestAnExportIsTheWholeViewWhateverPageIsLookedAt(t *testing.T) {
 	f := newFixture(t, 41, nil, 20)
 	v := View{Tab: TabPlayback, Limit: 3}
 	v.Cursor = must[*Page](t)(f.Sessions(t.Context(), Scope{All: true}, v)).Next
-	if got, want := exportOf(t, f.Database, Scope{All: true}, v), exported(v.Tab, f.rows(Scope{All: true}, v)); got != want {
+	if got, want := exportOf(t, f.Database, Scope{All: true}, v), exported(Scope{All: true}, v.Tab, f.rows(Scope{All: true}, v)); got != want {
 		t.Errorf("the export of a view whose second page is looked at:\n%s\nwant\n%s", got, want)
 	}
 }

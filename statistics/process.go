@@ -180,6 +180,8 @@ func (a *answer) err(ctx context.Context) error {
 		return ctx.Err()
 	case a.Reason == reasonTooMuch:
 		return fmt.Errorf("%w: %s", ErrTooMuch, firstLine(a.Error))
+	case a.Reason == reasonBusy:
+		return ErrBusy
 	case a.Reason == reasonWritten:
 		return fmt.Errorf("%w: %s", ErrSQL, a.Error)
 	}

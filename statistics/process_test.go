@@ -143,12 +143,12 @@ func TestAQuestionWaitsForItsTurnAndThenIsToldThatOthersAreAnswered(t *testing.T
 			d.slots <- struct{}{}
 		}
 		began := time.Now()
-		if _, err := d.Totals(t.Context(), Scope{All: true}, Filter{}); !errors.Is(err, ErrBusy) || time.Since(began) != patience {
+		if _, err := d.inTurn(t.Context(), nil, &question{}); !errors.Is(err, ErrBusy) || time.Since(began) != patience {
 			t.Errorf("error %v after %s", err, time.Since(began))
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := d.Totals(ctx, Scope{All: true}, Filter{}); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := d.inTurn(ctx, nil, &question{}); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("error %v", err)
 		}
 	})

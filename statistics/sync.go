@@ -22,8 +22,6 @@ type following struct {
 	loadMu sync.Mutex
 	loaded map[month]*loadedMonth // nil: the database is to be asked
 
-	shrunk bool // sessions were removed since the file was written anew
-
 	progressMu sync.Mutex
 	progress   Progress
 }
@@ -113,10 +111,8 @@ func (d *Database) Sync(ctx context.Context) error {
 	defer d.one.Unlock()
 	d.tell(func(p *Progress) { p.Rows, p.Of = 0, 0 })
 	err := d.pass(ctx)
-	if err == nil && d.shrunk && d.o.Now().Sub(d.fresh) >= rewriteEach {
-		if err = d.writeAnew(ctx); err == nil {
-			d.shrunk = false
-		}
+	if err == nil && d.isStale() && d.o.Now().Sub(d.fresh) >= rewriteEach {
+		err = d.writeAnew(ctx)
 	}
 	d.tell(func(p *Progress) {
 		p.Loading, p.Difficulty = false, ""
@@ -350,11 +346,11 @@ func (d *Database) replace(ctx context.Context, m month, l *loadedMonth, a arriv
 	})
 	told := d.o.Now()
 	for _, w := range changed {
+		if err := d.noteStale(l, w); err != nil {
+			return err
+		}
 		if err := d.replaceDay(ctx, a, w); err != nil {
 			return fmt.Errorf("load the sessions of %s: %w", w.day, err)
-		}
-		if _, there := l.days[w.day]; there && len(w.names) == 0 {
-			d.shrunk = true
 		}
 		if w.digest == "" {
 			delete(l.days, w.day)

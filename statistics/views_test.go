@@ -137,6 +137,9 @@ func TestEveryTabSortedByEveryColumnIsWalkedToTheEndAndBack(t *testing.T) {
 			for _, column := range append(tab.Columns(), Column{}) {
 				for _, desc := range []bool{false, true} {
 					for i, size := range []int{50, 7}[:1+seed%2] {
+						if desc && i == 1 || testing.Short() && desc && tab != TabUsers {
+							continue
+						}
 						v := View{Tab: tab, Filter: filters[i], Sort: column.Name, Desc: desc, Limit: size}
 						f.compare(t, Scope{All: true}, v)
 					}
@@ -155,7 +158,7 @@ func seeds(t testing.TB) uint64 {
 	if testing.Short() {
 		return 1
 	}
-	return 3
+	return 2
 }
 
 // compare walks a view, and compares it with what the oracle says.

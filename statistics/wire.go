@@ -28,6 +28,7 @@ const (
 	modeRead  mode = iota // one of ours, that changes nothing
 	modeWrite             // several of ours in one transaction; what the last one answers is the answer
 	modeSQL               // one that somebody wrote: it may read, and nothing else
+	modeEnd               // no question: the snapshot is needed no more
 )
 
 // question is what the engine is asked.
@@ -35,6 +36,10 @@ type question struct {
 	Mode       mode
 	Statements []statement
 	Limit      int // rows of the answer, at most
+	// Snapshot names the state of the database that is asked; empty: the newest. Begin makes it the newest one where
+	// it does not exist yet.
+	Snapshot string
+	Begin    bool
 }
 
 // statement is SQL and what its question marks stand for: string, int64 or bool.
@@ -86,6 +91,7 @@ const (
 	reasonTooMuch        // memory or disk
 	reasonWritten        // what somebody wrote is not to be answered
 	reasonEnded          // whoever asked has gone
+	reasonBusy           // others are being answered
 )
 
 func instant(ns int64) time.Time { return time.Unix(0, ns).UTC() }

@@ -174,7 +174,7 @@ func (a *audience) splitBars(d *statistics.Dashboard) []bars {
 		protection.Rows = append(protection.Rows, newBar(drmNames[key], shareText(amount, whole), spanFigure(amount), a.link(f, ""), amount, whole))
 	}
 	quality := bars{ID: "quality", Title: "Tiers"}
-	for _, t := range tiers {
+	for i, t := range tiers {
 		f := monthFilter(d.Period)
 		f.Tier = t.key
 		amount := t.of(d.Split)
@@ -182,7 +182,9 @@ func (a *audience) splitBars(d *statistics.Dashboard) []bars {
 		if amount > 0 {
 			note += " · clear " + spanFigure(t.clear(d.Split)).Text + " · DRM " + spanFigure(t.drm(d.Split)).Text
 		}
-		quality.Rows = append(quality.Rows, newBar(t.name, note, spanFigure(amount), a.link(f, ""), amount, whole))
+		row := newBar(t.name, note, spanFigure(amount), a.link(f, ""), amount, whole)
+		row.Series = i + 1 // as in the chart of devices and tiers
+		quality.Rows = append(quality.Rows, row)
 	}
 	return []bars{protection, quality}
 }

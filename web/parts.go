@@ -31,6 +31,7 @@ type bar struct {
 	Value, Exact string
 	Href         string
 	Permille     int
+	Series       int // the colour of charts that it has, from 1 on; 0: that of rankings
 }
 
 // Length is the bar's as an attribute of SVG.

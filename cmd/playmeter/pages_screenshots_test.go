@@ -21,28 +21,34 @@ func TestScreenshots(t *testing.T) {
 	}
 	w := newPagesWorld(t, 400_000)
 	for _, p := range w.pictures() {
-		b := w.tab(t, w.profile(t))
-		if p.role != "" {
-			b = w.tabAs(t, p.role)
-		}
-		b.refused = true
-		for _, colours := range []string{"light", "dark"} {
-			for _, width := range []int64{1440, 390} {
-				b.prefer("prefers-color-scheme", colours, "prefers-reduced-motion", "reduce")
-				b.size(width, 900)
-				b.open(p.path)
-				b.until(`!document.querySelector("main").textContent.includes("They are being looked at") || (location.reload(), false)`)
-				if p.open != "" {
-					js[bool](b, `(document.querySelectorAll(%q).forEach((d) => { d.open = true }), true)`, p.open)
-				}
-				picture, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
-				if err != nil {
-					t.Fatal(err)
-				}
-				mustWrite(t, filepath.Join(folder, fmt.Sprintf("%s-%s-%d.png", p.name, colours, width)), picture)
+		t.Run(p.name, func(t *testing.T) { w.take(t, p, folder) })
+	}
+}
+
+// take makes the pictures of a page.
+func (w *pagesWorld) take(t *testing.T, p picture, folder string) {
+	var b *tab
+	if p.role == "" {
+		b = w.tab(t, w.profile(t))
+	} else {
+		b = w.tabAs(t, p.role)
+	}
+	b.refused = true
+	for _, colours := range []string{"light", "dark"} {
+		for _, width := range []int64{1440, 390} {
+			b.prefer("prefers-color-scheme", colours, "prefers-reduced-motion", "reduce")
+			b.size(width, 900)
+			b.open(p.path)
+			b.until(`!document.querySelector("main").textContent.includes("They are being looked at") || (location.reload(), false)`)
+			if p.open != "" {
+				js[bool](b, `(document.querySelectorAll(%q).forEach((d) => { d.open = true }), true)`, p.open)
 			}
+			picture, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
+			if err != nil {
+				t.Fatal(err)
+			}
+			mustWrite(t, filepath.Join(folder, fmt.Sprintf("%s-%s-%d.png", p.name, colours, width)), picture)
 		}
-		b.close()
 	}
 }
 

@@ -222,6 +222,7 @@
       chart.on("click", (mark) => follow(data, mark));
       chart.getZr().on("mousemove", (event) => chart.getZr().setCursorStyle(event.target ? "pointer" : "default"));
       charts.set(box, { chart, options });
+      new ResizeObserver(resize).observe(box);
     } catch (problem) {
       charts.delete(box);
       box.hidden = true; // the table beside it says the same
@@ -339,6 +340,5 @@
     if (button.id === "theme") setTheme(themes[(themes.indexOf(themeNow()) + 1) % themes.length]);
     else copy(button);
   });
-  window.addEventListener("resize", resize);
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
 })();
