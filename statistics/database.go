@@ -163,6 +163,7 @@ func (d *Database) start(ctx context.Context) error {
 		return err
 	}
 	d.process = p
+	d.tell(func(p *Progress) { p.Starts++ })
 	d.forgetLoaded()
 	return writeAddress(d.o.Folder, address{URL: p.url, Secret: p.secret})
 }

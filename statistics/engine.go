@@ -211,7 +211,7 @@ func (e *engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (e *engine) answer(ctx context.Context, q *question) (*answer, error) {
-	if len(q.Statements) == 0 {
+	if len(q.Statements) == 0 && q.Mode != modeEnd {
 		return nil, errors.New("no question")
 	}
 	switch q.Mode {

@@ -254,7 +254,6 @@ func TestADatabaseThatIsGoneOrDamagedIsMadeAgain(t *testing.T) {
 			if testing.Short() && strings.HasPrefix(name, "the ") {
 				t.Skip("it takes long")
 			}
-			t.Parallel()
 			f := newFixture(t, 66, nil, 15, 10)
 			tables := f.tables(t)
 			if err := f.Close(); err != nil {

@@ -39,6 +39,7 @@ type Progress struct {
 	Rows, Of   int64     // sessions loaded in this pass, and how many there are to load, as far as is known
 	Passed     time.Time // when all that was committed had been loaded, last; zero: not yet since the start
 	Difficulty string    // what is in the way; empty: nothing
+	Starts     int64     // of the database's process
 }
 
 // Progress tells how far the statistics are.

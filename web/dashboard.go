@@ -59,6 +59,7 @@ func (v *service) dashboardPage(w http.ResponseWriter, q *request) error {
 		data.Instead = &statisticsOff
 		return v.showDashboard(w, q, data)
 	}
+	data.Notes = v.loadingNotes(q)
 	states, err := v.Statistics.State(q.Context(), a.scope)
 	if err != nil {
 		return statisticsProblem(err)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/playmeter/playmeter/reporter"
 	"github.com/playmeter/playmeter/schemas"
+	"github.com/playmeter/playmeter/statistics"
 )
 
 // What the page of runs shows of each list.
@@ -241,6 +242,9 @@ func (v *service) tellOverview(q *request, data *runsData) {
 	data.Tiles = []tile{{Label: "Usage files", Value: countFigure(int64(s.Files)), Note: bytesFigure(s.Bytes).Text}, {Label: "Not counted yet", Value: countFigure(int64(s.Untold)), Note: "the next run counts them"},
 		{Label: "Set aside", Value: countFigure(int64(len(s.Aside))), Note: "cannot be read"}, {Label: "Withdrawn", Value: countFigure(int64(len(s.Withdrawn)))}}
 	data.Tiles = append(data.Tiles, v.inflowTiles(&seen.Inflow)...)
+	if v.Statistics != nil {
+		data.Tiles = append(data.Tiles, statisticsTile(v.Statistics.Progress()))
+	}
 	data.Sections = statusSections(s, &seen.Inflow)
 	data.Status = statusTable(s.Months[:min(len(s.Months), monthsListed)])
 	data.More = max(0, len(s.Months)-monthsListed)
@@ -258,6 +262,22 @@ func (v *service) inflowTiles(in *Inflow) []tile {
 	}
 	if in.Log != nil {
 		out = append(out, tile{Label: "Posted and waiting", Value: bytesFigure(int64(min(in.Log.Bytes, 1<<62))), Note: "for a usage file"})
+	}
+	return out
+}
+
+// statisticsTile tells how far the statistics follow the runs.
+func statisticsTile(p statistics.Progress) tile {
+	out := tile{Label: "Statistics", Value: figure{Text: "up to date"}}
+	switch {
+	case p.Difficulty != "":
+		out.Value.Text, out.Note = "behind", p.Difficulty
+	case p.Loading && p.Of > 0:
+		out.Value, out.Note = countFigure(p.Of-p.Rows), "sessions to load"
+	case p.Passed.IsZero():
+		out.Value.Text = "starting"
+	default:
+		out.Note = "as of " + instantOf(p.Passed).Text
 	}
 	return out
 }

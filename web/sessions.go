@@ -184,7 +184,8 @@ type sessionsData struct {
 	Tabs            []choice
 	Form            filterForm
 	Chips           []choice
-	Clear           string       // leads to the same without any filter but the days
+	Clear           string // leads to the same without any filter but the days
+	Notes           []string
 	Instead         *empty       // of the list
 	Problem         *problemData // in the place of the list
 	Totals          []total
@@ -223,6 +224,7 @@ func (v *service) sessionsPage(w http.ResponseWriter, q *request) error {
 		}
 		status = v.tellInstead(w, q, data, err)
 	}
+	data.Notes = v.loadingNotes(q)
 	if data.Whole {
 		data.Form = v.form(q, ask)
 		data.Chips, data.Clear = ask.chips()

@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -25,6 +26,7 @@ type Statistics interface {
 	Dashboard(ctx context.Context, scope statistics.Scope, p schemas.Period) (*statistics.Dashboard, error)
 	Choices(ctx context.Context, scope statistics.Scope, f statistics.Filter) (*statistics.Choices, error)
 	State(ctx context.Context, scope statistics.Scope) ([]statistics.MonthState, error)
+	Progress() statistics.Progress
 }
 
 // An audience is whose statistics a request is about, and how much of them may be told.
@@ -149,6 +151,24 @@ func orNotKnown(value string) string {
 		return statistics.NotKnown
 	}
 	return statistics.Exactly(value)
+}
+
+// loadingNotes tell that figures will change because sessions are being loaded. How many there are is of all tenants, and so
+// for administrators alone; others are told before everything was loaded for the first time.
+func (v *service) loadingNotes(q *request) []string {
+	if v.Statistics == nil {
+		return nil
+	}
+	p := v.Statistics.Progress()
+	switch {
+	case q.caller.admin() && p.Difficulty != "":
+		return []string{"New sessions cannot be loaded just now, which is tried again: " + p.Difficulty}
+	case q.caller.admin() && p.Loading && p.Of > 0:
+		return []string{fmt.Sprintf("Sessions are being loaded, %s of %s so far. Figures change until all are.", countFigure(p.Rows).Text, countFigure(p.Of).Text)}
+	case p.Passed.IsZero():
+		return []string{"The statistics are being loaded. Figures change until they are."}
+	}
+	return nil
 }
 
 // statisticsOff is what pages say where there are no statistics.

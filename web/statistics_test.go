@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/net/html"
 
+	"github.com/playmeter/playmeter/crypto"
 	"github.com/playmeter/playmeter/schemas"
 	"github.com/playmeter/playmeter/statistics"
 )
@@ -27,11 +28,19 @@ type fakeStatistics struct {
 	csv       []string // pieces of an export
 	err       error    // of every question
 	errAfter  error    // of an export, after its pieces
+	progress  *statistics.Progress // nil: all is loaded
 
 	asked  []string
 	scopes []statistics.Scope
 	views  []statistics.View
 	months []schemas.Period
+}
+
+func (f *fakeStatistics) Progress() statistics.Progress {
+	if f.progress == nil {
+		return statistics.Progress{Passed: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)}
+	}
+	return *f.progress
 }
 
 func (f *fakeStatistics) ask(what string, scope statistics.Scope) error {
@@ -216,5 +225,31 @@ func checkPage(t testing.TB, doc *html.Node) {
 		if n.Data == "script" && attr(n, "src") == "" && attr(n, "type") != "application/json" {
 			t.Errorf("there is a script in the page: %s", textIn(n))
 		}
+	}
+}
+
+// TestWhoIsToldThatSessionsAreBeingLoaded: numbers of all tenants are for administrators alone.
+func TestWhoIsToldThatSessionsAreBeingLoaded(t *testing.T) {
+	passed := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	for _, tt := range []struct {
+		name          string
+		p             statistics.Progress
+		admin, tenant string
+	}{
+		{"nothing is to be said once all is there", statistics.Progress{Passed: passed}, "", ""},
+		{"before that, everybody is told", statistics.Progress{}, "The statistics are being loaded", "The statistics are being loaded"},
+		{"how many there are, administrators alone", statistics.Progress{Loading: true, Rows: 1234, Of: 5678, Passed: passed}, "1,234 of 5,678", ""},
+		{"and what is in the way", statistics.Progress{Difficulty: "iten9 2026-10: away", Passed: passed}, "iten9 2026-10: away", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			v := (&Site{Statistics: &fakeStatistics{progress: &tt.p}}).service()
+			local := &request{caller: caller{local: true}}
+			tenant := &request{caller: caller{signed: true, token: crypto.Token{Role: crypto.RoleTenant, Tenant: "iten1"}}}
+			for who, want := range map[*request]string{local: tt.admin, tenant: tt.tenant} {
+				if got := strings.Join(v.loadingNotes(who), " "); want == "" && got != "" || !strings.Contains(got, want) {
+					t.Errorf("told %q, want %q", got, want)
+				}
+			}
+		})
 	}
 }

@@ -22,7 +22,8 @@ import (
 
 const serveHelp = `Runs the daemon: the object store (unless object_store names another), the
 schedule of every tenant, the intake of posted events, the import of logs from
-buckets (sources), and a page with health checks and metrics.
+buckets (sources), the pages with statistics, reports and runs, the API, health
+checks and metrics.
 
 SIGINT or SIGTERM ends it: nothing new begins, a run in flight ends between two
 steps, before its commit or after it. A second signal ends it at once. However it
@@ -30,7 +31,7 @@ ends, no report is lost or half there: the next run makes up for it.`
 
 func serveCommand(a *app) *cobra.Command {
 	c := &cobra.Command{
-		Use: "serve", Short: "Run the daemon: object store, schedule, page, metrics", Long: serveHelp, GroupID: "work", Args: cobra.NoArgs,
+		Use: "serve", Short: "Run the daemon: object store, schedule, pages, metrics", Long: serveHelp, GroupID: "work", Args: cobra.NoArgs,
 		Example: `  playmeter serve
   playmeter serve --config /etc/playmeter.yaml --log-format json
   playmeter serve --listen-http 127.0.0.1:0 --listen-s3 127.0.0.1:0`,
@@ -107,6 +108,9 @@ func (a *app) startDaemon(ctx context.Context, c *Config) (*daemon, error) {
 	metrics.Intake(d.intake, s.log)
 	d.keeper = newKeeper(a, s, d.intake)
 	d.openStatistics(ctx)
+	if d.statistics != nil {
+		metrics.Statistics(d.statistics.Progress)
+	}
 	d.startSchedule(ctx)
 	d.startHTTP(door, metrics)
 	a.say("playmeter is ready: page %s/ , object store %s", d.address, s.store.Config().Endpoint)
