@@ -8,7 +8,7 @@ BIN     := bin/playmeter
 DATA    ?= ./playmeter-data
 FUZZTIME ?= 10s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
-RACE    := ./accounting ./bucket ./crypto ./intake/... ./reporter ./web ./cmd/...
+RACE    := ./accounting ./bucket ./crypto ./intake/... ./reporter ./statistics ./web ./cmd/...
 
 .DEFAULT_GOAL := help
 .PHONY: help run build test test-short test-long test-s3 test-e2e screenshots test-race bench fuzz lint tools cc clean vendor

@@ -25,9 +25,9 @@ type fakeStatistics struct {
 	page      statistics.Page
 	totals    statistics.Totals
 	choices   statistics.Choices
-	csv       []string // pieces of an export
-	err       error    // of every question
-	errAfter  error    // of an export, after its pieces
+	csv       []string             // pieces of an export
+	err       error                // of every question
+	errAfter  error                // of an export, after its pieces
 	progress  *statistics.Progress // nil: all is loaded
 
 	asked  []string
