@@ -197,7 +197,7 @@ type monthState struct {
 
 // states are the months that were loaded.
 func states(ctx context.Context, r reader, where condition) ([]monthState, error) {
-	a, err := r.read(ctx, statement{`SELECT tenant, period, run, as_of, sessions, named, epoch_ns(loaded), viewers, "commit" FROM months WHERE ` + where.text +
+	a, err := r.read(ctx, statement{`SELECT tenant, period, run, as_of, sessions, named, epoch_us(loaded), viewers, "commit" FROM months WHERE ` + where.text +
 		" ORDER BY period DESC, tenant", where.args}, maxMonths)
 	if err != nil {
 		return nil, err

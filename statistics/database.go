@@ -57,7 +57,8 @@ const (
 	longest  = 60 * time.Second // and may take
 )
 
-// Open opens the statistics of a folder, or makes them: it starts their process.
+// Open opens the statistics of a folder, or makes them: it starts their process. Where that does not start, it is tried
+// again when something is asked.
 //
 //   - Errors: bucket.ErrLocked where another process has them open.
 func Open(ctx context.Context, o Options) (*Database, error) {
@@ -92,7 +93,10 @@ func Open(ctx context.Context, o Options) (*Database, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err := d.start(ctx); err != nil {
-		return nil, errors.Join(err, lock.Close())
+		if ctx.Err() != nil {
+			return nil, errors.Join(ctx.Err(), lock.Close())
+		}
+		d.notStarted(err)
 	}
 	return d, nil
 }
@@ -127,14 +131,22 @@ func (d *Database) engine(ctx context.Context) (*process, error) {
 		d.o.Log.Warn("statistics", "state", "the database ended, and is started again", "err", d.process.err)
 	}
 	if err := d.start(context.WithoutCancel(ctx)); err != nil {
-		d.failed++
-		d.again = d.o.Now().Add(min(time.Second<<min(d.failed, 10), time.Minute))
-		d.o.Log.Warn("statistics", "state", "the database does not start", "err", err)
+		d.notStarted(err)
 		return nil, fmt.Errorf("%w: their database does not start; the log says why", ErrDown)
 	}
 	d.failed, d.again = 0, d.o.Now().Add(time.Second)
 	return d.process, nil
 }
+
+// notStarted notes that the process did not start, and when to try again: later each time.
+func (d *Database) notStarted(err error) {
+	d.failed++
+	d.again = d.o.Now().Add(min(time.Second<<min(d.failed-1, 10), time.Minute))
+	d.o.Log.Warn("statistics", "state", "the database does not start", "err", err)
+}
+
+// endedOften is how often in a row a process ends while it opens the database before that is taken for damaged.
+const endedOften = 3
 
 // start starts the process over a database that has our tables. One that cannot be opened, or has others, is made anew:
 // it is a view.
@@ -147,12 +159,12 @@ func (d *Database) start(ctx context.Context) error {
 	}
 	if err == nil {
 		if version, aerr := versionOf(ctx, p); aerr != nil || version != schemaVersion {
+			err = errStart{"it has other tables than this version of playmeter knows", !p.running()}
 			p.close()
-			err = errStart{"it has other tables than this version of playmeter knows"}
 		}
 	}
 	var damaged errStart
-	if errors.As(err, &damaged) && ctx.Err() == nil {
+	if errors.As(err, &damaged) && ctx.Err() == nil && (!damaged.ended || d.failed >= endedOften) {
 		if !first {
 			d.o.Log.Warn("statistics", "state", "the database is made again from the finished sessions", "err", err)
 		}

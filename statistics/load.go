@@ -67,7 +67,7 @@ func (a *arrival) incoming() string {
 			bytes, watched_us AS view_us, audio_us, requests, errors, duration_us, pct_watched_hundredths,
 			` + a.splits() + `,
 			NOT (len(nodes) = 0 OR len(nodes) = 1 AND nodes[1].node_id = node_id AND nodes[1].bytes = bytes AND nodes[1].us = watched_us) AS moved, nodes
-		FROM (SELECT * EXCLUDE (nodes, "start", "end"), make_timestamp_ns(epoch_ns("start")) AS started, make_timestamp_ns(epoch_ns("end")) AS ended,
+		FROM (SELECT * EXCLUDE (nodes, "start", "end"), make_timestamp(epoch_us("start")) AS started, make_timestamp(epoch_us("end")) AS ended,
 				?::BIGINT + row_number() OVER (ORDER BY filename, file_row_number) - 1 AS nth,
 				[{'node_id': n.node_id, 'bytes': n.bytes, 'us': CASE WHEN has_video THEN n.video_us ELSE n.audio_us END} FOR n IN nodes] AS nodes
 			FROM read_parquet([` + strings.Join(files, ", ") + `], filename = true, file_row_number = true)))`

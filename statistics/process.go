@@ -29,11 +29,16 @@ type process struct {
 	err     error // why, once it has
 }
 
+const endedEarly = "it ended before it had begun"
+
 // startPatience is how long an engine may take to open its database, which may have to go over what it wrote last.
 const startPatience = 2 * time.Minute
 
-// errStart tells that the database of a folder does not open.
-type errStart struct{ text string }
+// errStart tells that the database of a folder does not open. It says so itself, unless its process ended before it could.
+type errStart struct {
+	text  string
+	ended bool
+}
 
 func (e errStart) Error() string { return "start the database of the statistics: " + e.text }
 
@@ -75,7 +80,7 @@ func startProcess(ctx context.Context, s settings, log *slog.Logger) (*process, 
 func (p *process) watch(out io.Reader, greeting chan<- hello) {
 	var h hello
 	if err := json.NewDecoder(bufio.NewReader(out)).Decode(&h); err != nil {
-		h.Error = "it ended before it had begun"
+		h.Error = endedEarly
 	}
 	greeting <- h
 	_, _ = io.Copy(io.Discard, out)
@@ -90,14 +95,14 @@ func (p *process) greet(ctx context.Context, greeting <-chan hello) (*process, e
 	case h := <-greeting:
 		if h.Error != "" {
 			p.kill()
-			return nil, errStart{h.Error}
+			return nil, errStart{h.Error, h.Error == endedEarly}
 		}
 		p.url = h.URL
 		p.client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 8, DisableCompression: true, IdleConnTimeout: time.Minute}}
 		return p, nil
 	case <-patience.C:
 		p.kill()
-		return nil, errStart{"it does not answer"}
+		return nil, errStart{"it does not answer", true}
 	case <-ctx.Done():
 		p.kill()
 		return nil, ctx.Err()

@@ -1,7 +1,7 @@
 package statistics
 
 // schemaVersion is that of the tables below. A database of another one is made again.
-const schemaVersion = 2
+const schemaVersion = 3
 
 // splits are the columns of view time by tier and clear or DRM, in microseconds: those of [Split], in its order.
 var splits = []string{
@@ -26,7 +26,7 @@ var schema = []string{
 
 	`CREATE TABLE sessions (
 		tenant VARCHAR NOT NULL, day DATE NOT NULL, nth BIGINT NOT NULL,
-		started TIMESTAMP_NS NOT NULL, ended TIMESTAMP_NS NOT NULL,
+		started TIMESTAMP NOT NULL, ended TIMESTAMP NOT NULL,
 		begun BOOLEAN NOT NULL, live BOOLEAN NOT NULL, reported BOOLEAN NOT NULL,
 		session_id VARCHAR NOT NULL, object_id VARCHAR NOT NULL, version_hash VARCHAR NOT NULL,
 		title VARCHAR NOT NULL, ip_title_id VARCHAR NOT NULL, stream VARCHAR NOT NULL,

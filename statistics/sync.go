@@ -198,37 +198,35 @@ func (d *Database) askLoaded(ctx context.Context) error {
 	return nil
 }
 
-// months are those that have commits, found by passing over those of each month in one step.
+// months are those that have commits, found by passing over those of each month in one step. What lies there under other
+// names is nothing of ours.
 func (d *Database) months(ctx context.Context) ([]month, error) {
 	var out []month
-	after := ""
-	for {
-		m, ok, err := d.monthAfter(ctx, after)
-		if err != nil || !ok {
+	for after := ""; ; {
+		name, err := d.commitAfter(ctx, after)
+		if err != nil || name == "" {
 			return out, err
 		}
-		if !m.period.IsZero() {
-			out = append(out, m)
+		tenant, rest, _ := strings.Cut(strings.TrimPrefix(name, schemas.PrefixCommits), "/")
+		folder, _, inside := strings.Cut(rest, "/")
+		if after = name; inside {
+			after = schemas.PrefixCommits + tenant + "/" + folder + "/~" // after every number
 		}
-		after = schemas.CommitFolder(m.tenant, m.period) + "~" // after every number
-		if m.period.IsZero() {
-			return nil, fmt.Errorf("there are commits of tenant %s under a name that is no month", m.tenant)
+		if period, err := schemas.ParsePeriod(folder); err == nil && inside {
+			out = append(out, month{schemas.Tenant(tenant), period})
 		}
 	}
 }
 
-func (d *Database) monthAfter(ctx context.Context, after string) (m month, ok bool, err error) {
+// commitAfter is the name of the first commit after a name; empty where there is none.
+func (d *Database) commitAfter(ctx context.Context, after string) (string, error) {
 	for info, err := range d.o.Metering.List(ctx, schemas.PrefixCommits, after) {
 		if err != nil {
-			return m, false, fmt.Errorf("look for commits: %w", err)
+			return "", fmt.Errorf("look for commits: %w", err)
 		}
-		tenant, rest, _ := strings.Cut(strings.TrimPrefix(info.Key, schemas.PrefixCommits), "/")
-		name, _, _ := strings.Cut(rest, "/")
-		m.tenant = schemas.Tenant(tenant)
-		m.period, _ = schemas.ParsePeriod(name)
-		return m, true, nil
+		return info.Key, nil
 	}
-	return m, false, nil
+	return "", nil
 }
 
 // head is the newest commit of a month, where it is newer than one that is known; else nil.

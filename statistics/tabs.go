@@ -60,10 +60,14 @@ const (
 	typeNumber   = "BIGINT"
 	typeUnsigned = "UBIGINT"
 	typeViewer   = "UHUGEINT"
-	typeTime     = "TIMESTAMP_NS"
+	typeTime     = "TIMESTAMP"
 )
 
-func text(expr string) key   { return key{expr, typeText} }
+func text(expr string) key { return key{expr, typeText} }
+
+// long is a key of a text that may have any length: its first characters are sorted by, so that cursors stay short.
+func long(expr string) key { return key{"left(" + expr + ", 300)", typeText} }
+
 func number(expr string) key { return key{expr, typeNumber} }
 
 // Columns that look the same wherever they are.
@@ -87,14 +91,14 @@ var (
 // sessionTies make the order of sessions total.
 var sessionTies = []key{{"started", typeTime}, text("tenant"), number("nth")}
 
-var placeKeys = []key{text("country"), {"ip_high", typeUnsigned}, {"ip_low", typeUnsigned}, text("ip")}
+var placeKeys = []key{long("country"), {"ip_high", typeUnsigned}, {"ip_low", typeUnsigned}, long("ip")}
 
 var tabs = map[Tab]tab{
 	TabPlayback: {
 		columns: []Column{columnStream, columnProtocol, columnHost, columnPlace, columnTraffic, columnCreated, columnView},
 		sort:    "created",
 		keys: map[string][]key{
-			"stream": {text("stream")}, "protocol": {text("protocol")}, "hostname": {text("hostname")}, "place": placeKeys,
+			"stream": {long("stream")}, "protocol": {long("protocol")}, "hostname": {long("hostname")}, "place": placeKeys,
 			"traffic": {number("bytes")}, "created": {{"started", typeTime}}, "view_time": {number("view_us")},
 		},
 		ties: sessionTies,
@@ -102,8 +106,8 @@ var tabs = map[Tab]tab{
 			{"tenant", setTenant}, {"stream", func(r *Row, v value) { r.Stream = v.text }}, {"object_id", setObject},
 			{"protocol", func(r *Row, v value) { r.Protocol = v.text }}, {"server", func(r *Row, v value) { r.Server = v.text }},
 			{"hostname", func(r *Row, v value) { r.Host = v.text }}, {"country", func(r *Row, v value) { r.Country = v.text }},
-			{"ip", func(r *Row, v value) { r.IP = v.text }}, {"bytes", setBytes}, {"view_us", setMicros}, {"epoch_ns(started)", setCreated},
-			{"epoch_ns(ended)", func(r *Row, v value) { r.Ended = instant(v.number) }}, {"session_id", func(r *Row, v value) { r.SessionID = v.text }},
+			{"ip", func(r *Row, v value) { r.IP = v.text }}, {"bytes", setBytes}, {"view_us", setMicros}, {"epoch_us(started)", setCreated},
+			{"epoch_us(ended)", func(r *Row, v value) { r.Ended = instant(v.number) }}, {"session_id", func(r *Row, v value) { r.SessionID = v.text }},
 			{"user_name", func(r *Row, v value) { r.User = v.text }}, {"user_agent", func(r *Row, v value) { r.Agent = v.text }},
 			{"referrer", func(r *Row, v value) { r.Referrer = v.text }}, {"1", setJoined},
 		},
@@ -112,7 +116,7 @@ var tabs = map[Tab]tab{
 		columns: []Column{columnStream, columnTraffic, columnViews, columnView},
 		sort:    "view_time",
 		keys: map[string][]key{
-			"stream": {text(of("stream"))}, "traffic": {number(sumBytes)}, "views": {number(sumViews)}, "view_time": {number(sumView)},
+			"stream": {long(of("stream"))}, "traffic": {number(sumBytes)}, "views": {number(sumViews)}, "view_time": {number(sumView)},
 		},
 		ties:  []key{text("tenant"), text("object_id")},
 		group: []string{"tenant", "object_id"},
@@ -126,7 +130,7 @@ var tabs = map[Tab]tab{
 		columns: []Column{columnHost, columnServerIP, columnTraffic, columnViews, columnView},
 		sort:    "traffic",
 		keys: map[string][]key{
-			"hostname": {text("any_value(server_host)")}, "ip": {text("any_value(server_ip)")}, "traffic": {number(sumBytes)}, "views": {number(sumViews)},
+			"hostname": {long("any_value(server_host)")}, "ip": {long("any_value(server_ip)")}, "traffic": {number(sumBytes)}, "views": {number(sumViews)},
 			"view_time": {number(sumView)},
 		},
 		ties:  []key{text("server")},
@@ -142,9 +146,9 @@ var tabs = map[Tab]tab{
 		columns: []Column{columnUser, columnViews, columnPlace, columnTraffic, columnView, columnAgent, columnReferrers},
 		sort:    "view_time",
 		keys: map[string][]key{
-			"user": {text("any_value(user_name)")}, "views": {number(sumViews)}, "traffic": {number(sumBytes)}, "view_time": {number(sumView)},
-			"place": {text(of("country")), {of("ip_high"), typeUnsigned}, {of("ip_low"), typeUnsigned}, text(of("ip"))},
-			"agent": {text(of("user_agent"))}, "referrer": {text(of("referrer"))},
+			"user": {long("any_value(user_name)")}, "views": {number(sumViews)}, "traffic": {number(sumBytes)}, "view_time": {number(sumView)},
+			"place": {long(of("country")), {of("ip_high"), typeUnsigned}, {of("ip_low"), typeUnsigned}, long(of("ip"))},
+			"agent": {long(of("user_agent"))}, "referrer": {long(of("referrer"))},
 		},
 		ties:  []key{{"viewer", typeViewer}},
 		group: []string{"viewer"},
@@ -168,14 +172,14 @@ func uniqueTab() tab {
 		columns: []Column{columnStream, columnProtocol, columnPlace, columnTraffic, columnCreated, columnView, columnAgent, columnReferrer, columnJoined},
 		sort:    "created",
 		keys: map[string][]key{
-			"stream": {text("stream")}, "protocol": {text("protocol")}, "place": placeKeys, "traffic": {number(bytes)}, "created": {{"started", typeTime}},
-			"view_time": {number(view)}, "agent": {text("user_agent")}, "referrer": {text("referrer")}, "joined": {number(joined)},
+			"stream": {long("stream")}, "protocol": {long("protocol")}, "place": placeKeys, "traffic": {number(bytes)}, "created": {{"started", typeTime}},
+			"view_time": {number(view)}, "agent": {long("user_agent")}, "referrer": {long("referrer")}, "joined": {number(joined)},
 		},
 		ties: sessionTies,
 		fields: []field{
 			{"tenant", setTenant}, {"stream", func(r *Row, v value) { r.Stream = v.text }}, {"object_id", setObject},
 			{"protocol", func(r *Row, v value) { r.Protocol = v.text }}, {"country", func(r *Row, v value) { r.Country = v.text }},
-			{"ip", func(r *Row, v value) { r.IP = v.text }}, {bytes, setBytes}, {view, setMicros}, {"epoch_ns(started)", setCreated},
+			{"ip", func(r *Row, v value) { r.IP = v.text }}, {bytes, setBytes}, {view, setMicros}, {"epoch_us(started)", setCreated},
 			{"user_name", func(r *Row, v value) { r.User = v.text }}, {"user_agent", func(r *Row, v value) { r.Agent = v.text }},
 			{"referrer", func(r *Row, v value) { r.Referrer = v.text }}, {joined, setJoined},
 		},

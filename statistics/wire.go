@@ -94,4 +94,4 @@ const (
 	reasonBusy           // others are being answered
 )
 
-func instant(ns int64) time.Time { return time.Unix(0, ns).UTC() }
+func instant(micros int64) time.Time { return time.UnixMicro(micros).UTC() }
