@@ -25,11 +25,15 @@ import (
 	"github.com/playmeter/playmeter/crypto"
 	"github.com/playmeter/playmeter/reporter"
 	"github.com/playmeter/playmeter/schemas"
+	"github.com/playmeter/playmeter/statistics"
 )
 
 var testStore *bucket.Store
 
-func TestMain(m *testing.M) { os.Exit(withStore(m)) }
+func TestMain(m *testing.M) {
+	statistics.Main() // this program is also the process of the statistics
+	os.Exit(withStore(m))
+}
 
 func withStore(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "playmeter-web-")

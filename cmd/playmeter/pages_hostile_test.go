@@ -26,7 +26,7 @@ var hostileTexts = []string{
 	"\u202eevil\u202c moc.elpmaxe \u2067right to left",
 	"עברית ועוד العربية",
 	"👩‍👩‍👧‍👦 🏴‍☠️ Z̷a̶l̴g̵o̸",
-	`%s%n%00..\..\%2e%2e/ & &amp; &lt;b&gt; #hash ?query=1&tenant=x +plus`,
+	`%s%n%00..\..\%2e%2e/ & &amp; &lt;b&gt; #hash ?q=1&tenant=x +plus`,
 	strings.Repeat("long ", 200) + "end",
 	strings.Repeat("W", 1000),
 }

@@ -101,10 +101,12 @@ func testKeyboard(t *testing.T, w *pagesWorld) {
 	focused := func() string {
 		return js[string](b, `(() => { const e = document.activeElement; return e.id || e.className || e.tagName })()`)
 	}
-	seen := func() bool {
-		return js[bool](b, `(() => { const s = getComputedStyle(document.activeElement), r = document.activeElement.getBoundingClientRect();
-			return s.outlineStyle !== "none" && s.outlineWidth !== "0px" && r.width > 0 && r.bottom > 0 && r.top < innerHeight })()`)
+	unseen := func() string { // what is wrong with the focus
+		return js[string](b, `(() => { const e = document.activeElement, s = getComputedStyle(e), r = e.getBoundingClientRect();
+			return s.outlineStyle !== "none" && s.outlineWidth !== "0px" && r.width > 0 && r.bottom > 0 && r.top < innerHeight ? "" :
+				[e.tagName, e.id, e.className, "outline", s.outlineStyle, s.outlineWidth, "at", r.left, r.top, r.right, r.bottom].join(" ") })()`)
 	}
+	seen := func() bool { return unseen() == "" }
 	t.Run("the first stop leads to the content", func(t *testing.T) {
 		b.open(w.inMonth("/sessions"))
 		b.do(chromedp.KeyEvent(kb.Tab))
@@ -123,7 +125,7 @@ func testKeyboard(t *testing.T, w *pagesWorld) {
 			}
 			b.do(chromedp.KeyEvent(kb.Tab))
 			if !seen() {
-				t.Fatalf("the focus is on %s, and cannot be seen", focused())
+				t.Fatalf("the focus cannot be seen: %s", unseen())
 			}
 		}
 		b.do(chromedp.KeyEvent("*a*"))
@@ -154,7 +156,7 @@ func testKeyboard(t *testing.T, w *pagesWorld) {
 		for range 80 {
 			b.do(chromedp.KeyEvent(kb.Tab))
 			if !seen() {
-				t.Errorf("the focus is on %s, and cannot be seen", focused())
+				t.Fatalf("the focus cannot be seen: %s", unseen())
 			}
 		}
 	})
