@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -231,6 +232,19 @@ func TestTheDashboardNamesTheRunsItSpeaksFor(t *testing.T) {
 		want.Period, want.AsOf, want.Loaded = f.period, time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC), d.Months[i].Loaded
 		if d.Months[i] != want || time.Since(want.Loaded) > time.Hour {
 			t.Errorf("month %+v, want %+v", d.Months[i], want)
+		}
+	}
+}
+
+// TestDashboardsGiveUpWhatTheyHold: each asks of one state of the database, of which there are not many.
+func TestDashboardsGiveUpWhatTheyHold(t *testing.T) {
+	f := newFixture(t, 81, nil, 10)
+	for range 2*maxSnapshots + 1 {
+		if _, err := f.Dashboard(t.Context(), Scope{All: true}, f.period); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Export(t.Context(), Scope{All: true}, View{Tab: TabStreams}, io.Discard); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

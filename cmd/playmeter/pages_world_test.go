@@ -327,8 +327,3 @@ func (w *pagesWorld) profile(t *testing.T) context.Context {
 	}
 	return ctx
 }
-
-// roles are those that see pages.
-func roles() []string {
-	return []string{roleAdmin, roleBoth, roleUsage, roleSessions, roleHostile}
-}
