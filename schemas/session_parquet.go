@@ -82,7 +82,11 @@ type shareRow struct {
 type SessionFileWriter struct {
 	w    *parquet.GenericWriter[sessionRow]
 	rows []sessionRow
+	size int // bytes of the texts since the last row group
 }
+
+// sessionGroup bounds the texts of a row group, in bytes: some readers hold as much as a column of one at once.
+const sessionGroup = 32 << 20
 
 // NewSessionFileWriter begins a file on w.
 func NewSessionFileWriter(w io.Writer) *SessionFileWriter {
@@ -92,10 +96,21 @@ func NewSessionFileWriter(w io.Writer) *SessionFileWriter {
 // Write appends a session.
 func (w *SessionFileWriter) Write(s *Session) error {
 	w.rows = append(w.rows, rowOfSession(s))
-	if len(w.rows) < 1000 {
+	w.size += len(s.SessionID) + len(s.Object) + len(s.Title) + len(s.TitleID) + len(s.Device)
+	for _, f := range s.Fields {
+		w.size += len(f)
+	}
+	if len(w.rows) < 1000 && w.size < sessionGroup {
 		return nil
 	}
-	return w.flush()
+	if err := w.flush(); err != nil || w.size < sessionGroup {
+		return err
+	}
+	w.size = 0
+	if err := w.w.Flush(); err != nil {
+		return fmt.Errorf("write finished sessions: %w", err)
+	}
+	return nil
 }
 
 func (w *SessionFileWriter) flush() error {

@@ -47,7 +47,7 @@ func benchmarkPages(b *testing.B, sessions int) {
 	defer d.Close()
 	began := time.Now()
 	follow(b, d)
-	b.Logf("loaded: %.0f sessions/s, memory %s, database %s", float64(sessions)/time.Since(began).Seconds(), residentOf(d), sizeOf(d))
+	b.Logf("loaded: %.0f sessions/s, memory %s, database %s", float64(sessions)/time.Since(began).Seconds(), residentOf(d), diskOf(d))
 	for _, q := range c.questions(d) {
 		b.Run(q.name, func(b *testing.B) {
 			var took []time.Duration
@@ -215,7 +215,7 @@ func residentOf(d *Database) string {
 	return strings.Join(out, ", ")
 }
 
-func sizeOf(d *Database) string {
+func diskOf(d *Database) string {
 	info, err := os.Stat(d.o.Folder + "/" + databaseFile)
 	if err != nil {
 		return err.Error()

@@ -14,21 +14,35 @@ import (
 	"github.com/duckdb/duckdb-go/v2"
 )
 
+// From how many bytes on an answer gets no more rows.
+const (
+	maxAnswer    = 16 << 20
+	maxSQLAnswer = 256 << 20
+	maxLoaded    = 1 << 30 // of what was loaded: it must be whole
+)
+
+func sizeOf(v any) int {
+	text, _ := v.(string)
+	return 8 + len(text)
+}
+
 // collect reads the rows of one of our own questions, whose columns are texts, whole numbers or booleans.
-func collect(rows *sql.Rows, limit int) (*answer, error) {
+func collect(rows *sql.Rows, limit, most int) (*answer, error) {
 	defer rows.Close()
 	cells, a, err := cellsOf(rows)
 	if err != nil {
 		return nil, err
 	}
+	size := 0
 	for rows.Next() {
-		if a.More = a.Rows == limit; a.More {
+		if a.More = a.Rows == limit || size > most; a.More {
 			break
 		}
 		if err := rows.Scan(cells...); err != nil {
 			return nil, err
 		}
 		for i := range a.Columns {
+			size += sizeOf(*cells[i].(*any))
 			if err := a.Columns[i].add(*cells[i].(*any)); err != nil {
 				return nil, fmt.Errorf("column %s: %w", a.Columns[i].Name, err)
 			}
@@ -45,6 +59,7 @@ func collectText(rows *sql.Rows, limit int) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
+	size := 0
 	types, err := rows.ColumnTypes()
 	if err != nil {
 		return nil, err
@@ -53,14 +68,16 @@ func collectText(rows *sql.Rows, limit int) (*answer, error) {
 		a.Columns[i].Texts = []string{}
 	}
 	for rows.Next() {
-		if a.More = a.Rows == limit; a.More {
+		if a.More = a.Rows == limit || size > maxSQLAnswer; a.More {
 			break
 		}
 		if err := rows.Scan(cells...); err != nil {
 			return nil, err
 		}
 		for i := range a.Columns {
-			a.Columns[i].Texts = append(a.Columns[i].Texts, show(*cells[i].(*any), types[i].DatabaseTypeName()))
+			text := show(*cells[i].(*any), types[i].DatabaseTypeName())
+			size += sizeOf(text)
+			a.Columns[i].Texts = append(a.Columns[i].Texts, text)
 		}
 		a.Rows++
 	}

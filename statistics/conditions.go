@@ -15,6 +15,7 @@ func (f Filter) where() condition {
 			conditions = append(conditions, condition{text, args})
 		}
 	}
+	add(f.Object != "", "object_id = ?", f.Object)
 	add(f.From != "", "day >= ?::DATE", f.From)
 	add(f.To != "", "day <= ?::DATE", f.To)
 	add(f.Agent == NotKnown, "user_agent = ''")
@@ -32,7 +33,7 @@ func (f Filter) where() condition {
 			e.text = ""
 			add(true, e.column+" = ''")
 		}
-		add(e.text != "", e.column+" IN (?, ?)", e.text, literal(e.text))
+		add(e.text != "", e.column+" IN (?, ?, ?)", e.text, literal(e.text), strings.TrimSpace(e.text))
 	}
 	return all(conditions...)
 }
@@ -43,33 +44,33 @@ func (f Filter) streams() condition {
 		return condition{}
 	}
 	exact := literal(f.Stream)
-	c := condition{"object_id IN (?, ?) OR stream IN (?, ?)", []any{f.Stream, exact, f.Stream, exact}}
-	if like, ok := pattern(f.Stream); ok {
-		c.text += ` OR object_id LIKE ? ESCAPE '\' OR stream LIKE ? ESCAPE '\'`
-		c.args = append(c.args, like, like)
+	trimmed := strings.TrimSpace(f.Stream)
+	c := condition{"object_id IN (?, ?, ?) OR stream IN (?, ?, ?)", []any{f.Stream, exact, trimmed, f.Stream, exact, trimmed}}
+	if expression, ok := pattern(f.Stream); ok {
+		c.text += " OR regexp_full_match(object_id, ?, 's') OR regexp_full_match(stream, ?, 's')"
+		c.args = append(c.args, expression, expression)
 	}
 	return c
 }
 
-// pattern is a text for LIKE, where a * stands in it that no backslash is before.
-func pattern(text string) (like string, ok bool) {
-	var b strings.Builder
+// pattern is a text as a regular expression, where a * stands in it that no backslash is before. Those of the database take
+// time in proportion to the text, whatever the expression; LIKE does not.
+func pattern(text string) (expression string, ok bool) {
+	var b, plain strings.Builder
 	for i := 0; i < len(text); i++ {
 		switch c := text[i]; {
 		case c == '\\' && i+1 < len(text) && (text[i+1] == '\\' || text[i+1] == '*'):
 			i++
-			b.WriteString(strings.NewReplacer(`\`, `\\`).Replace(text[i : i+1]))
+			plain.WriteByte(text[i])
 		case c == '*':
 			ok = true
-			b.WriteByte('%')
-		case c == '\\' || c == '%' || c == '_':
-			b.WriteByte('\\')
-			fallthrough
+			b.WriteString(regexp.QuoteMeta(plain.String()) + ".*")
+			plain.Reset()
 		default:
-			b.WriteByte(c)
+			plain.WriteByte(c)
 		}
 	}
-	return b.String(), ok
+	return b.String() + regexp.QuoteMeta(plain.String()), ok
 }
 
 // pseudonym is what stands in the place of an address that is masked so (privacy.client_ip: hmac).

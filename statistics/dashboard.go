@@ -20,7 +20,9 @@ const topRanks = 10
 func (d *Database) Dashboard(ctx context.Context, scope Scope, p schemas.Period) (*Dashboard, error) {
 	month := all(scope.where(), condition{"day >= ?::DATE AND day < ?::DATE", []any{p.Start().Format(time.DateOnly), p.End().Format(time.DateOnly)}})
 	out := &Dashboard{Period: p}
-	r, err := d.newReading(ctx)
+	ctx, cancel := context.WithTimeout(ctx, longestPage)
+	defer cancel()
+	r, err := d.newReading(ctx, d.slots)
 	if err != nil {
 		return nil, err
 	}

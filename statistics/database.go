@@ -37,7 +37,8 @@ type Database struct {
 	o    Options
 	lock *os.File
 
-	slots chan struct{} // of questions that are answered at once
+	slots   chan struct{} // of questions of pages that are answered at once
+	exports chan struct{} // and of exports
 
 	mu      sync.Mutex
 	process *process // nil: none runs
@@ -52,9 +53,12 @@ type Database struct {
 
 // How questions are answered.
 const (
-	atOnce   = 3                // so many
-	patience = 10 * time.Second // so long a question waits for its turn
-	longest  = 60 * time.Second // and may take
+	atOnce        = 3                // so many of pages
+	exportsAtOnce = 1                // and of exports, which are never in the way of pages
+	patience      = 10 * time.Second // so long a question waits for its turn
+	longest       = 20 * time.Second // and may take
+	longestPage   = 45 * time.Second // and all of a page
+	longestExport = 5 * time.Minute  // and one of an export, for its turn as well
 )
 
 // Open opens the statistics of a folder, or makes them: it starts their process. Where that does not start, it is tried
@@ -89,7 +93,7 @@ func Open(ctx context.Context, o Options) (*Database, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Database{o: o, lock: lock, slots: make(chan struct{}, atOnce), following: newFollowing()}
+	d := &Database{o: o, lock: lock, slots: make(chan struct{}, atOnce), exports: make(chan struct{}, exportsAtOnce), following: newFollowing()}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err := d.start(ctx); err != nil {
@@ -217,7 +221,7 @@ func versionOf(ctx context.Context, p *process) (int64, error) {
 
 // read answers a question of the pages, in its turn.
 func (d *Database) read(ctx context.Context, s statement, limit int) (*answer, error) {
-	return d.inTurn(ctx, nil, &question{Mode: modeRead, Statements: []statement{s}, Limit: limit})
+	return d.inTurn(ctx, d.slots, nil, &question{Mode: modeRead, Statements: []statement{s}, Limit: limit})
 }
 
 // write changes the database.

@@ -200,13 +200,34 @@ func (e *engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
+	answered := make(chan struct{})
+	go endWhatGoesOn(r.Context(), answered)
 	a, err := e.answer(r.Context(), &q)
+	close(answered)
 	if err != nil {
 		a = &answer{Error: err.Error(), Reason: reasonOf(r.Context(), err)}
 	}
 	_ = gob.NewEncoder(w).Encode(a) // when it fails, whoever asked has gone
 	if isEnd(err) {
 		os.Exit(4) // the database takes no more questions: the next process does
+	}
+}
+
+// stopPatience is how long a question may go on that nobody waits for any more.
+const stopPatience = 10 * time.Second
+
+// endWhatGoesOn ends the process where a question takes no notice of being given up: the next process answers the others.
+func endWhatGoesOn(ctx context.Context, answered <-chan struct{}) {
+	select {
+	case <-answered:
+		return
+	case <-ctx.Done():
+	}
+	select {
+	case <-answered:
+	case <-time.After(stopPatience):
+		fmt.Fprintln(os.Stderr, "a question went on that nobody waited for")
+		os.Exit(5)
 	}
 }
 
@@ -223,7 +244,7 @@ func (e *engine) answer(ctx context.Context, q *question) (*answer, error) {
 		if err != nil {
 			return nil, err
 		}
-		return collect(rows, q.Limit)
+		return collect(rows, q.Limit, q.most())
 	case modeWrite:
 		return e.write(ctx, q)
 	case modeSQL:
@@ -249,7 +270,7 @@ func (e *engine) write(ctx context.Context, q *question) (*answer, error) {
 			if err != nil {
 				return nil, err
 			}
-			if out, err = collect(rows, q.Limit); err != nil {
+			if out, err = collect(rows, q.Limit, q.most()); err != nil {
 				return nil, err
 			}
 			break

@@ -11,14 +11,14 @@ import (
 
 // exportRows is how many rows of an export are held at once. They are asked for page by page, so that neither the
 // database nor we hold more, however many there are.
-const exportRows = 50_000
+const exportRows = 20_000
 
 // Export writes all rows of a tab as CSV, in the order of the view and as they are when it begins: the columns as shown, with
 // exact values; where the rows of several tenants are shown, the tenant comes first. Texts are guarded against spreadsheets as those of reports are (SPEC 4).
 //
 //   - Errors: as of [Database.Sessions]; with the first, nothing was written.
 func (d *Database) Export(ctx context.Context, scope Scope, v View, w io.Writer) error {
-	r, err := d.newReading(ctx)
+	r, err := d.newReading(ctx, d.exports)
 	if err != nil {
 		return err
 	}
@@ -55,6 +55,9 @@ func (e *exporting) rows(p *Page) error {
 		if e.tenant {
 			e.line = append(schemas.AppendID(e.line, []byte(p.Rows[i].Tenant), true), ',')
 		}
+		if e.tab == TabServers {
+			e.line = append(schemas.AppendID(e.line, []byte(p.Rows[i].Server), true), ',')
+		}
 		e.line = appendRow(e.line, p.Columns, &p.Rows[i])
 		if len(e.line) > 64<<10 {
 			if err := e.flush(); err != nil {
@@ -80,6 +83,9 @@ func exportColumns(t Tab, tenant bool) []string {
 		out = append(out, "tenant")
 	}
 	for _, c := range t.Columns() {
+		if t == TabServers && c.Name == columnHost.Name {
+			out = append(out, "server")
+		}
 		switch c.Kind {
 		case KindStream:
 			out = append(out, c.Name, "object_id")

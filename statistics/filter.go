@@ -20,6 +20,7 @@ import (
 type Filter struct {
 	From    string   // from: the first UTC day on which sessions began, YYYY-MM-DD
 	To      string   // to: the last one
+	Object  string   // object: the whole id of one, as it is
 	Stream  string   // stream: an object id or a title; * stands for any text
 	User    string   // user: the whole of it
 	IP      string   // ip: an address, or a network such as 203.0.113.0/24
@@ -89,7 +90,7 @@ func (f *Filter) texts() []struct {
 		name string
 		text *string
 	}{
-		{"from", &f.From}, {"to", &f.To}, {"stream", &f.Stream}, {"user", &f.User}, {"ip", &f.IP}, {"agent", &f.Agent},
+		{"from", &f.From}, {"to", &f.To}, {"object", &f.Object}, {"stream", &f.Stream}, {"user", &f.User}, {"ip", &f.IP}, {"agent", &f.Agent},
 		{"min", &f.Min}, {"max", &f.Max}, {"protocol", &f.Protocol}, {"country", &f.Country}, {"region", &f.Region}, {"city", &f.City},
 		{"server_region", &f.ServerRegion}, {"platform", &f.Platform}, {"os", &f.OS}, {"tier", &f.Tier}, {"drm", &f.DRM}, {"watched", &f.Watched},
 	}
@@ -111,10 +112,14 @@ func FilterNames() []string {
 func ParseFilter(q url.Values) (Filter, error) {
 	var f Filter
 	for _, t := range f.texts() {
-		*t.text = strings.TrimSpace(q.Get(t.name))
+		*t.text = q.Get(t.name)
+		switch trimmed := strings.TrimSpace(*t.text); {
+		case trimmed == "" && t.name != "object", t.name == "from", t.name == "to", t.name == "ip", t.name == "min", t.name == "max":
+			*t.text = trimmed
+		}
 	}
 	for _, s := range q["server"] {
-		if s = strings.TrimSpace(s); s != "" && !slices.Contains(f.Servers, s) {
+		if s != "" && !slices.Contains(f.Servers, s) {
 			f.Servers = append(f.Servers, s)
 		}
 	}
@@ -170,9 +175,9 @@ func (f Filter) Check() error {
 	most, errMax := parseSeconds(f.Max)
 	switch {
 	case errMin != nil:
-		wrong("min", "write seconds, such as 90 or 0.5")
+		wrong("min", "write seconds, such as 90 or 0.5, below a million million")
 	case errMax != nil:
-		wrong("max", "write seconds, such as 90 or 0.5")
+		wrong("max", "write seconds, such as 90 or 0.5, below a million million")
 	case f.Min != "" && f.Max != "" && most < least:
 		wrong("max", "it is less than the least, %s s", f.Min)
 	}
@@ -210,6 +215,9 @@ func parseSeconds(text string) (int64, error) {
 	}
 	if len(part) > 6 || strings.ContainsAny(text, "+-") {
 		return 0, fmt.Errorf("%q is no number of seconds", text)
+	}
+	if len(whole) > 12 {
+		return 0, fmt.Errorf("%q are more seconds than anybody watches", text)
 	}
 	return strconv.ParseInt("0"+whole+(part + "000000")[:6], 10, 64)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -136,10 +137,18 @@ func TestObjectsWithOtherSessionsThanTheCommitSaysAreRefusedEachTime(t *testing.
 	c := f.commits["films"]
 	commit := c.begin()
 	c.add(commit, 0, f.world.days(5)[0], 10)
+	c.add(commit, 1, f.days["films"][1], 10) // the other days are loaded all the same
 	commit.Sessions[0].Rows++
 	c.end(commit)
-	for range 3 {
+	for i := range 4 {
 		err := f.Sync(t.Context())
+		if i == 2 { // the second time it is put off
+			if !errors.Is(err, errLater) {
+				t.Errorf("error %v, want %v", err, errLater)
+			}
+			later(f.Database, 2*recheckEach)
+			continue
+		}
 		if err == nil || !strings.Contains(err.Error(), "films 2026-10: load the sessions of 2026-10-01: ") || !strings.Contains(err.Error(), "the commit names 6 sessions") {
 			t.Errorf("error %v", err)
 		}
@@ -413,4 +422,34 @@ func TestLookNeverBlocksAndRunLoadsWhatWasCommitted(t *testing.T) {
 	}
 	cancel()
 	<-done
+}
+
+// TestADayOfVeryLongTextsIsLoaded: they are cut, and what is read at once is bounded, however long they are.
+func TestADayOfVeryLongTextsIsLoaded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("writes a hundred megabytes")
+	}
+	w := newWorld(9)
+	days := w.days(600)
+	for i := range days[0] {
+		days[0][i].Fields[schemas.FieldUserAgent] = []byte(strings.Repeat(fmt.Sprintf("agent %d ", i), 20_000))
+	}
+	b := newBucket(t)
+	c := &commits{t: t, bucket: b, tenant: "films", period: october}
+	c.commit(days, 1000)
+	d, err := Open(t.Context(), Options{Folder: t.TempDir(), Metering: b, Memory: 512 << 20, Log: quiet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	follow(t, d)
+	p := must[*Page](t)(d.Sessions(t.Context(), Of("films"), View{Tab: TabPlayback, Limit: MaxLimit}))
+	for _, r := range p.Rows {
+		if len(r.Agent) != 2048 {
+			t.Fatalf("a user agent of %d bytes is shown", len(r.Agent))
+		}
+	}
+	if totals := must[Totals](t)(d.Totals(t.Context(), Of("films"), Filter{})); totals.Sessions != 600 {
+		t.Errorf("%d sessions are there, want 600", totals.Sessions)
+	}
 }

@@ -31,7 +31,7 @@ func (a *arrival) statements() []statement {
 	}
 	do("DELETE FROM days WHERE tenant = ? AND day = ?::DATE", tenant, day)
 	if len(a.files) > 0 {
-		do("CREATE OR REPLACE TEMP TABLE incoming AS "+a.incoming(), tenant, tenant, tenant, day, int64(a.day)<<32)
+		do("CREATE OR REPLACE TEMP TABLE incoming AS "+a.incoming(), tenant, day, int64(a.day)<<32, tenant, tenant, tenant, tenant)
 		do(insertSessions)
 		do(insertMoves)
 		do(insertStreams)
@@ -55,22 +55,31 @@ func (a *arrival) incoming() string {
 	for i, f := range a.files {
 		files[i] = "'" + strings.ReplaceAll(f, "'", "''") + "'"
 	}
-	return `SELECT ?::VARCHAR AS tenant, *, CASE WHEN user_name <> '' THEN md5_number(concat_ws(chr(0), ?::VARCHAR, 'user', user_name))
-			ELSE md5_number(concat_ws(chr(0), ?::VARCHAR, 'address', ip, user_agent)) END::UHUGEINT AS viewer
-		FROM (SELECT ?::DATE AS day, nth, started, ended, begun, live, reported, session_id, object_id, version_hash,
-			title, ip_title_id, CASE WHEN title <> '' THEN title ELSE object_id END AS stream,
-			offering, playout_format, protocol, node_id AS server, node_host AS hostname, node_ip AS server_ip, node_region AS server_region,
-			client_ip AS ip, address_high(client_ip) AS ip_high, address_low(client_ip) AS ip_low,
-			client_country AS country, client_region AS region, client_city AS city,
-			coalesce(nullif(user_id, ''), nullif(auth_identity, ''), nullif(auth_addr, ''), auth_email) AS user_name,
-			user_id, auth_identity, auth_addr, auth_email, token_sha256, user_agent, platform, os, device, referrer,
+	user := "coalesce(nullif(user_id, ''), nullif(auth_identity, ''), nullif(auth_addr, ''), auth_email)"
+	return `SELECT ?::VARCHAR AS tenant, ?::DATE AS day, ?::BIGINT + row_number() OVER (ORDER BY filename, file_row_number) - 1 AS nth,
+			make_timestamp(epoch_us("start")) AS started, make_timestamp(epoch_us("end")) AS ended, begun, live, reported, session_id, object_id,
+			cut(version_hash) AS version_hash, cut(title) AS title, cut(ip_title_id) AS ip_title_id, CASE WHEN title <> '' THEN cut(title) ELSE object_id END AS stream,
+			cut(offering) AS offering, cut(playout_format) AS playout_format, cut(protocol) AS protocol,
+			node_id AS server, cut(node_host) AS hostname, cut(node_ip) AS server_ip, cut(node_region) AS server_region,
+			cut(client_ip) AS ip, address_high(client_ip) AS ip_high, address_low(client_ip) AS ip_low,
+			cut(client_country) AS country, cut(client_region) AS region, cut(client_city) AS city, cut(` + user + `) AS user_name,
+			cut(user_id) AS user_id, cut(auth_identity) AS auth_identity, cut(auth_addr) AS auth_addr, cut(auth_email) AS auth_email, cut(token_sha256) AS token_sha256,
+			cut(user_agent) AS user_agent, platform, os, cut(device) AS device, cut(referrer) AS referrer,
+			CASE WHEN ` + user + ` <> '' THEN ` + together("?::VARCHAR", "'user'", user) + ` ELSE ` + together("?::VARCHAR", "'address'", "client_ip", "user_agent") + ` END AS viewer,
+			` + together("object_id", "client_ip", "protocol", user, "referrer", "user_agent") + ` AS likeness,
 			bytes, watched_us AS view_us, audio_us, requests, errors, duration_us, pct_watched_hundredths,
 			` + a.splits() + `,
-			NOT (len(nodes) = 0 OR len(nodes) = 1 AND nodes[1].node_id = node_id AND nodes[1].bytes = bytes AND nodes[1].us = watched_us) AS moved, nodes
-		FROM (SELECT * EXCLUDE (nodes, "start", "end"), make_timestamp(epoch_us("start")) AS started, make_timestamp(epoch_us("end")) AS ended,
-				?::BIGINT + row_number() OVER (ORDER BY filename, file_row_number) - 1 AS nth,
-				[{'node_id': n.node_id, 'bytes': n.bytes, 'us': CASE WHEN has_video THEN n.video_us ELSE n.audio_us END} FOR n IN nodes] AS nodes
-			FROM read_parquet([` + strings.Join(files, ", ") + `], filename = true, file_row_number = true)))`
+			NOT (len(shares) = 0 OR len(shares) = 1 AND shares[1].node_id = node_id AND shares[1].bytes = bytes AND shares[1].us = watched_us) AS moved, shares
+		FROM (SELECT *, [{'node_id': n.node_id, 'bytes': n.bytes, 'us': CASE WHEN has_video THEN n.video_us ELSE n.audio_us END} FOR n IN nodes] AS shares
+			FROM read_parquet([` + strings.Join(files, ", ") + `], filename = true, file_row_number = true))`
+}
+
+// together is a number for several texts that no other texts have, whatever is in them: each is preceded by its length.
+func together(texts ...string) string {
+	for i, text := range texts {
+		texts[i] = "strlen(" + text + "), ':', " + text
+	}
+	return "md5_number(concat(" + strings.Join(texts, ", ") + "))::UHUGEINT"
 }
 
 // splits are the expressions of the columns of that name: the view time of a session's renditions by tier and clear or
@@ -96,20 +105,17 @@ func (a *arrival) splits() string {
 	return strings.Join(out, ",\n\t\t\t")
 }
 
-// The sessions of a day that have the address, object, protocol, user, referrer and user agent in common are alike; the
-// first of them, whose nth is alike, knows what they add up to.
+// The sessions of a day that have the address, object, protocol, user, referrer and user agent in common have one likeness;
+// the first of them, whose nth is alike, knows what they add up to.
 const (
-	alikeBy = "object_id, ip, protocol, user_name, referrer, user_agent"
-
 	insertSessions = `INSERT INTO sessions BY NAME
-		SELECT i.* EXCLUDE (nodes), a.alike, CASE WHEN i.nth = a.alike THEN a.n ELSE 0 END AS alike_sessions,
+		SELECT i.* EXCLUDE (shares, likeness), a.alike, CASE WHEN i.nth = a.alike THEN a.n ELSE 0 END AS alike_sessions,
 			CASE WHEN i.nth = a.alike THEN a.b ELSE 0 END AS alike_bytes, CASE WHEN i.nth = a.alike THEN a.v ELSE 0 END AS alike_view_us
-		FROM incoming i JOIN (SELECT ` + alikeBy + `, min(nth) AS alike, count(*) AS n, total(bytes) AS b, total(view_us) AS v
-			FROM incoming GROUP BY ALL) a USING (` + alikeBy + `)
+		FROM incoming i JOIN (SELECT likeness, min(nth) AS alike, count(*) AS n, total(bytes) AS b, total(view_us) AS v FROM incoming GROUP BY likeness) a USING (likeness)
 		ORDER BY i.nth`
 
 	insertMoves = `INSERT INTO moves SELECT tenant, day, nth, n.node_id, n.bytes, n.us
-		FROM (SELECT tenant, day, nth, unnest(nodes) AS n FROM incoming WHERE moved) ORDER BY nth`
+		FROM (SELECT tenant, day, nth, unnest(shares) AS n FROM incoming WHERE moved) ORDER BY nth`
 
 	sums = "count(*), count(*) FILTER (begun AND view_us > 0), total(bytes), total(view_us)"
 
@@ -120,7 +126,7 @@ const (
 			count(*) FILTER (counts AND begun AND view_us > 0), total(CASE WHEN counts THEN bytes ELSE 0 END), total(CASE WHEN counts THEN view_us ELSE 0 END)
 		FROM (SELECT tenant, day, nth, server, nullif(hostname, '') AS hostname, nullif(server_ip, '') AS server_ip, begun, bytes, view_us, NOT moved AS counts FROM incoming
 			UNION ALL
-			SELECT tenant, day, nth, n.node_id, NULL, NULL, begun, n.bytes, n.us, true FROM (SELECT tenant, day, nth, begun, unnest(nodes) AS n FROM incoming WHERE moved))
+			SELECT tenant, day, nth, n.node_id, NULL, NULL, begun, n.bytes, n.us, true FROM (SELECT tenant, day, nth, begun, unnest(shares) AS n FROM incoming WHERE moved))
 		GROUP BY ALL ORDER BY server`
 
 	insertProtocols = `INSERT INTO day_protocols SELECT tenant, day, protocol, ` + sums + ` FROM incoming GROUP BY ALL ORDER BY protocol`

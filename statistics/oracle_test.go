@@ -40,12 +40,20 @@ func (o *oracle) learn(tenant schemas.Tenant, p schemas.Period, days map[int][]s
 	}
 }
 
-func (k known) field(f schemas.Field) string { return string(k.Fields[f]) }
+func (k known) field(f schemas.Field) string { return cutText(string(k.Fields[f])) }
 func (k known) bytes() int64                 { return k.Bytes.Big().Int64() }
 func (k known) watched() int64               { return k.Watched().Big().Int64() }
 func (k known) ip() string                   { return k.field(schemas.FieldClientIP) }
 
-func (k known) stream() string { return cmp.Or(string(k.Title), string(k.Object)) }
+func (k known) stream() string { return cmp.Or(cutText(string(k.Title)), string(k.Object)) }
+
+// cutText is what is kept of a text: its first 2,048 characters. Viewers and sessions are told apart by all of it.
+func cutText(text string) string {
+	if runes := []rune(text); len(runes) > 2048 {
+		return string(runes[:2048])
+	}
+	return text
+}
 
 func (k known) user() string {
 	return cmp.Or(k.field(schemas.FieldUser), k.field(schemas.FieldAuthIdentity), k.field(schemas.FieldAuthAddr), k.field(schemas.FieldAuthEmail))
@@ -120,6 +128,9 @@ func (o *oracle) pass(k known, f Filter) bool {
 			return false
 		}
 	}
+	if f.Object != "" && f.Object != string(k.Object) {
+		return false
+	}
 	if f.Watched != "" && (!k.Begun || k.watched() == 0) {
 		return false
 	}
@@ -137,7 +148,7 @@ func (o *oracle) pass(k known, f Filter) bool {
 		{f.Region, k.field(schemas.FieldClientRegion)}, {f.City, k.field(schemas.FieldClientCity)}, {f.ServerRegion, k.field(schemas.FieldNodeRegion)},
 		{f.Platform, string(k.Platform)}, {f.OS, string(k.OS)}} {
 		unescaped := backslash.ReplaceAllString(e[0], "$1")
-		if e[0] == NotKnown && e[1] != "" || e[0] != "" && e[0] != NotKnown && e[0] != e[1] && unescaped != e[1] {
+		if e[0] == NotKnown && e[1] != "" || e[0] != "" && e[0] != NotKnown && e[0] != e[1] && unescaped != e[1] && strings.TrimSpace(e[0]) != e[1] {
 			return false
 		}
 	}
@@ -149,7 +160,7 @@ var backslash = regexp.MustCompile(`\\([\\*-])`)
 
 // matches tells whether a text is what a filter of streams says, or is like it where a * without a backslash stands in it.
 func matches(filter, text string) bool {
-	if text == filter || text == backslash.ReplaceAllString(filter, "$1") {
+	if text == filter || text == backslash.ReplaceAllString(filter, "$1") || text == strings.TrimSpace(filter) {
 		return true
 	}
 	pattern, star := "", false

@@ -210,7 +210,7 @@ func (q *query) page(a *answer) *Page {
 		slices.Reverse(p.Rows)
 		slices.Reverse(values)
 	}
-	more := a.Rows > q.limit // on the side that was looked at
+	more := a.More || a.Rows > q.limit // on the side that was looked at
 	if n > 0 && (q.cursor != nil && !back || back && more) {
 		p.Previous = (&cursor{Back: true, Values: values[0]}).String()
 	}

@@ -109,6 +109,14 @@ func (p *process) greet(ctx context.Context, greeting <-chan hello) (*process, e
 	}
 }
 
+// answers tells whether an engine does, be it only that it is there.
+func (p *process) answers() bool {
+	ctx, cancel := context.WithTimeout(context.Background(), stopPatience)
+	defer cancel()
+	_, err := p.ask(ctx, &question{Mode: modeEnd})
+	return err == nil
+}
+
 // running tells whether the engine has not ended.
 func (p *process) running() bool {
 	select {

@@ -143,12 +143,12 @@ func TestAQuestionWaitsForItsTurnAndThenIsToldThatOthersAreAnswered(t *testing.T
 			d.slots <- struct{}{}
 		}
 		began := time.Now()
-		if _, err := d.inTurn(t.Context(), nil, &question{}); !errors.Is(err, ErrBusy) || time.Since(began) != patience {
+		if _, err := d.inTurn(t.Context(), d.slots, nil, &question{}); !errors.Is(err, ErrBusy) || time.Since(began) != patience {
 			t.Errorf("error %v after %s", err, time.Since(began))
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := d.inTurn(ctx, nil, &question{}); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := d.inTurn(ctx, d.slots, nil, &question{}); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("error %v", err)
 		}
 	})
@@ -262,4 +262,50 @@ func TestTheProcessEndsWithWhoeverStartedIt(t *testing.T) {
 func running(pid int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	return err == nil && !strings.Contains(string(stat), ") Z ")
+}
+
+// TestADatabaseThatHangsIsEndedAndStartedAgain, so that pages come back without anybody's doing.
+func TestADatabaseThatHangsIsEndedAndStartedAgain(t *testing.T) {
+	f := newFixture(t, 90, nil, 20)
+	hung := f.process
+	if err := hung.command.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	_, err := f.askFor(t.Context(), 200*time.Millisecond, hung, &question{Statements: []statement{{SQL: "SELECT 1"}}, Limit: 1})
+	if !errors.Is(err, ErrDown) {
+		t.Fatalf("error %v, want %v", err, ErrDown)
+	}
+	if hung.running() {
+		t.Error("it still runs")
+	}
+	for range 100 { // a moment after its last start
+		if _, err = f.Totals(t.Context(), Scope{All: true}, Filter{}); err == nil {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Errorf("error %v", err)
+}
+
+// TestAPatternOfManyStarsIsAnsweredAtOnce: it takes time in proportion to the texts.
+func TestAPatternOfManyStarsIsAnsweredAtOnce(t *testing.T) {
+	w := newWorld(3)
+	days := w.days(50)
+	for i := range days[0] {
+		days[0][i].Object = []byte(strings.Repeat("a", 1000))
+		days[0][i].Title = []byte(strings.Repeat("a", 2000))
+	}
+	b := newBucket(t)
+	c := &commits{t: t, bucket: b, tenant: "films", period: october}
+	c.commit(days, 1000)
+	d := openDatabase(t, b, t.TempDir())
+	follow(t, d)
+	v := View{Tab: TabPlayback, Filter: Filter{Stream: strings.Repeat("*a", 400) + "b"}}
+	if p, err := d.Sessions(t.Context(), Of("films"), v); err != nil || len(p.Rows) != 0 {
+		t.Errorf("%v, error %v", p, err)
+	}
+	v.Filter.Stream = strings.Repeat("*a", 400)
+	if p, err := d.Sessions(t.Context(), Of("films"), v); err != nil || len(p.Rows) != 50 {
+		t.Errorf("%v, error %v", p, err)
+	}
 }

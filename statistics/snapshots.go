@@ -76,7 +76,7 @@ func (s *snapshots) read(ctx context.Context, db *sql.DB, q *question) (*answer,
 	if err != nil {
 		return nil, err
 	}
-	return collect(rows, q.Limit)
+	return collect(rows, q.Limit, q.most())
 }
 
 // end gives a snapshot up; one that is not there has ended.

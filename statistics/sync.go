@@ -6,9 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -22,6 +22,10 @@ type following struct {
 	loadMu sync.Mutex
 	loaded map[month]*loadedMonth // nil: the database is to be asked
 
+	whole   time.Time // when all months were looked at, last
+	askedMu sync.Mutex
+	asked   map[schemas.Period]bool // months that are to be looked at in the next pass, of every tenant
+
 	progressMu sync.Mutex
 	progress   Progress
 }
@@ -31,6 +35,9 @@ type loadedMonth struct {
 	days    map[schemas.Day]string // digest of each
 	commit  int64                  // that was loaded whole; 0: none
 	checked time.Time              // when its objects were looked for last
+	failed  int                    // attempts in a row that came to nothing
+	tried   int64                  // the commit that they were about
+	again   time.Time              // when it is tried again
 }
 
 // Progress is how far the statistics follow the finished sessions.
@@ -72,8 +79,16 @@ const (
 	tellEvery   = 5 * time.Second
 )
 
-// Look makes Run look for new commits now. It never blocks.
-func (d *Database) Look() {
+// Look makes Run look for new commits now, also of some months that it would not look for each time. It never blocks.
+func (d *Database) Look(periods ...schemas.Period) {
+	d.askedMu.Lock()
+	if d.asked == nil {
+		d.asked = map[schemas.Period]bool{}
+	}
+	for _, p := range periods {
+		d.asked[p] = true
+	}
+	d.askedMu.Unlock()
 	select {
 	case d.look <- struct{}{}:
 	default:
@@ -130,13 +145,13 @@ func (d *Database) pass(ctx context.Context) error {
 	if err := d.askLoaded(ctx); err != nil {
 		return err
 	}
-	months, err := d.months(ctx)
-	if err != nil {
-		return err
-	}
 	var errs []error
-	for _, m := range months {
-		if err := d.askLoaded(ctx); err != nil {
+	whole := d.wholeDue()
+	for m, err := range d.months(ctx, whole) {
+		if err == nil {
+			err = d.askLoaded(ctx) // its process may have been started anew
+		}
+		if err != nil {
 			return errors.Join(append(errs, err)...)
 		}
 		if err := d.syncMonth(ctx, m); err != nil {
@@ -145,6 +160,9 @@ func (d *Database) pass(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+	}
+	if whole {
+		d.whole = d.o.Now()
 	}
 	return errors.Join(errs...)
 }
@@ -162,7 +180,7 @@ func (d *Database) askLoaded(ctx context.Context) error {
 	}
 	loaded := map[month]*loadedMonth{}
 	ask := func(text string) (*answer, error) {
-		return p.ask(ctx, &question{Mode: modeRead, Statements: []statement{{SQL: text}}, Limit: maxMonths})
+		return p.ask(ctx, &question{Mode: modeRead, Statements: []statement{{SQL: text}}, Limit: math.MaxInt, Whole: true})
 	}
 	of := func(a *answer, i int) (*loadedMonth, error) {
 		period, err := schemas.ParsePeriod(a.Columns[1].at(i).text)
@@ -196,37 +214,6 @@ func (d *Database) askLoaded(ctx context.Context) error {
 	}
 	d.loaded = loaded
 	return nil
-}
-
-// months are those that have commits, found by passing over those of each month in one step. What lies there under other
-// names is nothing of ours.
-func (d *Database) months(ctx context.Context) ([]month, error) {
-	var out []month
-	for after := ""; ; {
-		name, err := d.commitAfter(ctx, after)
-		if err != nil || name == "" {
-			return out, err
-		}
-		tenant, rest, _ := strings.Cut(strings.TrimPrefix(name, schemas.PrefixCommits), "/")
-		folder, _, inside := strings.Cut(rest, "/")
-		if after = name; inside {
-			after = schemas.PrefixCommits + tenant + "/" + folder + "/~" // after every number
-		}
-		if period, err := schemas.ParsePeriod(folder); err == nil && inside {
-			out = append(out, month{schemas.Tenant(tenant), period})
-		}
-	}
-}
-
-// commitAfter is the name of the first commit after a name; empty where there is none.
-func (d *Database) commitAfter(ctx context.Context, after string) (string, error) {
-	for info, err := range d.o.Metering.List(ctx, schemas.PrefixCommits, after) {
-		if err != nil {
-			return "", fmt.Errorf("look for commits: %w", err)
-		}
-		return info.Key, nil
-	}
-	return "", nil
 }
 
 // head is the newest commit of a month, where it is newer than one that is known; else nil.
@@ -271,12 +258,34 @@ func (d *Database) commit(ctx context.Context, m month, n int64) (*schemas.Commi
 // syncMonth loads what a month's newest commit names and is not there yet.
 func (d *Database) syncMonth(ctx context.Context, m month) error {
 	l := d.of(m)
+	err := d.loadMonth(ctx, m, l)
+	if errors.Is(err, errLater) {
+		return err
+	}
+	if err == nil || ctx.Err() != nil {
+		l.failed, l.again = 0, time.Time{}
+		return err
+	}
+	l.failed++
+	if l.failed > 1 { // the first time something may just have changed
+		l.again = d.o.Now().Add(min(passEvery<<min(l.failed, 10), recheckEach))
+	}
+	return err
+}
+
+// errLater tells that a commit that could not be loaded is tried again later, unless there is a newer one first.
+var errLater = errors.New("its newest commit could not be loaded, and is tried again later")
+
+func (d *Database) loadMonth(ctx context.Context, m month, l *loadedMonth) error {
 	c, err := d.head(ctx, m, l.commit)
 	if err != nil {
 		return err
 	}
 	old := c == nil
 	if old {
+		if l.commit == 0 {
+			return nil // there is none
+		}
 		if d.o.Now().Sub(l.checked) < recheckEach {
 			return nil
 		}
@@ -284,6 +293,10 @@ func (d *Database) syncMonth(ctx context.Context, m month) error {
 			return err
 		}
 	}
+	if c.Number == l.tried && d.o.Now().Before(l.again) {
+		return errLater
+	}
+	l.tried = c.Number
 	tiers, err := tiersOf(c)
 	if err != nil {
 		return err
@@ -344,23 +357,35 @@ func (d *Database) replace(ctx context.Context, m month, l *loadedMonth, a arriv
 		}
 	})
 	told := d.o.Now()
+	var errs []error
 	for _, w := range changed {
-		if err := d.noteStale(l, w); err != nil {
-			return err
-		}
-		if err := d.replaceDay(ctx, a, w); err != nil {
-			return fmt.Errorf("load the sessions of %s: %w", w.day, err)
-		}
-		if w.digest == "" {
-			delete(l.days, w.day)
-		} else {
-			l.days[w.day] = w.digest
+		if err := d.replaceNoted(ctx, l, a, w); err != nil {
+			errs = append(errs, fmt.Errorf("load the sessions of %s: %w", w.day, err))
+			if ctx.Err() != nil || errors.Is(err, ErrDown) {
+				break
+			}
 		}
 		d.tell(func(p *Progress) { p.Rows += w.rows })
 		if p := d.Progress(); d.o.Now().Sub(told) >= tellEvery {
 			told = d.o.Now()
 			d.o.Log.Info("statistics", "state", "loading", "tenant", string(m.tenant), "month", m.period.String(), "rows", p.Rows, "of", p.Of)
 		}
+	}
+	return errors.Join(errs...)
+}
+
+// replaceNoted replaces a day, and notes what is there of it now.
+func (d *Database) replaceNoted(ctx context.Context, l *loadedMonth, a arrival, w wanted) error {
+	if err := d.noteStale(l, w); err != nil {
+		return err
+	}
+	if err := d.replaceDay(ctx, a, w); err != nil {
+		return err
+	}
+	if w.digest == "" {
+		delete(l.days, w.day)
+	} else {
+		l.days[w.day] = w.digest
 	}
 	return nil
 }

@@ -200,7 +200,7 @@ func (f *fixture) values() map[string][]string {
 		"agent": {"agent/1", "LIKE, OTHERS", "nobody", "%", "_", "Agent/%", "-"},
 		"min":   {"0", "0.000001", secs(k.watched()), secs(k.watched() + 1), "100000000"}, "max": {"0", "0.5", secs(k.watched()), "1000", "9999999999.999999"},
 		"server": {"inod0", "inod5", "inod9", "INOD1"}, "protocol": {"hls", "-", "HLS"}, "country": {"DE", "-", "XX"}, "region": {"Hesse", "-"}, "city": {"Brest", "-"},
-		"server_region": {"eu-west", "-"}, "platform": {"tv", "-"}, "os": {"iOS", "-"}, "tier": FilterTiers, "drm": FilterDRM, "watched": {"yes"},
+		"server_region": {"eu-west", "-"}, "platform": {"tv", "-"}, "os": {"iOS", "-"}, "tier": FilterTiers, "drm": FilterDRM, "watched": {"yes"}, "object": {string(k.Object), "iq__00", "A title", "iq__*"},
 	}
 }
 

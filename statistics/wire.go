@@ -35,11 +35,20 @@ const (
 type question struct {
 	Mode       mode
 	Statements []statement
-	Limit      int // rows of the answer, at most
+	Limit      int  // rows of the answer, at most
+	Whole      bool // an answer that is too long for a page is wanted all the same
 	// Snapshot names the state of the database that is asked; empty: the newest. Begin makes it the newest one where
 	// it does not exist yet.
 	Snapshot string
 	Begin    bool
+}
+
+// most is from how many bytes on the answer gets no more rows.
+func (q *question) most() int {
+	if q.Whole {
+		return maxLoaded
+	}
+	return maxAnswer
 }
 
 // statement is SQL and what its question marks stand for: string, int64 or bool.

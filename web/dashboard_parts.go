@@ -40,7 +40,7 @@ func (a *audience) tiles(d *statistics.Dashboard) []tile {
 func (a *audience) topStreams(d *statistics.Dashboard) []bars {
 	link := func(r statistics.Ranked) string {
 		f := monthFilter(d.Period)
-		f.Stream = statistics.Exactly(r.ID)
+		f.Object = r.ID
 		return a.link(f, r.Tenant)
 	}
 	return []bars{
@@ -54,7 +54,7 @@ func (a *audience) topServers(d *statistics.Dashboard) []bars {
 	link := func(r statistics.Ranked) string {
 		f := monthFilter(d.Period)
 		f.Servers = []string{r.ID}
-		return a.link(f, "")
+		return a.linkTab(statistics.TabServers, f, "", "traffic") // whose row has these figures; the sessions have those of other servers, too
 	}
 	return []bars{
 		a.ranking("servers-by-traffic", "Top servers by traffic", d.ServersByTraffic, trafficOf, link),

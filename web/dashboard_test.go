@@ -53,8 +53,8 @@ func TestEveryLinkOfTheDashboardSelectsWhatItSays(t *testing.T) {
 		{"321", "/sessions/users?" + days},
 		{"2 h", "/sessions?from=2026-11-01&order=desc&sort=view_time&to=2026-11-30"},
 		{"5.00 GB", "/sessions?from=2026-11-01&order=desc&sort=traffic&to=2026-11-30"},
-		{"Name of iq__a", "/sessions?from=2026-11-01&stream=iq__a&to=2026-11-30"},
-		{"Name of inod2", "/sessions?from=2026-11-01&server=inod2&to=2026-11-30"},
+		{"Name of iq__a", "/sessions?from=2026-11-01&object=iq__a&to=2026-11-30"},
+		{"Name of inod2", "/sessions/servers?from=2026-11-01&order=desc&server=inod2&sort=traffic&to=2026-11-30"},
 		{"Clear", "/sessions?drm=clear&" + days},
 		{"DRM", "/sessions?drm=drm&" + days},
 		{"Hi (4K)", "/sessions?from=2026-11-01&tier=hi&to=2026-11-30"},
@@ -215,7 +215,7 @@ func TestAnAdminsLinksKeepToTheTenant(t *testing.T) {
 	doc := parsed(t, s.get("/", adminToken, 200, asBrowser...))
 	links := linksOf(t, doc)
 	for link, want := range map[string]bool{
-		"/sessions?from=2026-11-01&stream=iq__a&tenant=" + string(w.films) + "&to=2026-11-30": true, "/sessions?from=2026-11-01&server=inod1&to=2026-11-30": true,
+		"/sessions?from=2026-11-01&object=iq__a&tenant=" + string(w.films) + "&to=2026-11-30": true, "/sessions/servers?from=2026-11-01&order=desc&server=inod1&sort=traffic&to=2026-11-30": true,
 		"/sessions?from=2026-11-01&to=2026-11-30": true,
 	} {
 		if _, ok := links[link]; ok != want {

@@ -184,7 +184,7 @@ func (ask *asking) spans(now time.Time) []choice {
 
 // filterLabels are the filters that show as chips, in their order.
 var filterLabels = []struct{ name, label string }{
-	{"stream", "Stream"}, {"user", "User"}, {"ip", "IP"}, {"agent", "User agent contains"}, {"min", "Watched at least"}, {"max", "Watched at most"},
+	{"object", "Object"}, {"stream", "Stream"}, {"user", "User"}, {"ip", "IP"}, {"agent", "User agent contains"}, {"min", "Watched at least"}, {"max", "Watched at most"},
 	{"protocol", "Protocol"}, {"server", "Server"}, {"country", "Country"}, {"region", "Region"}, {"city", "City"}, {"server_region", "Served from"},
 	{"platform", "Platform"}, {"os", "OS"}, {"tier", "Tier"}, {"drm", "Clear or DRM"}, {"watched", "Views only"},
 }

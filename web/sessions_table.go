@@ -128,7 +128,7 @@ func (ask *asking) sessionsWith(f statistics.Filter, r *statistics.Row) string {
 // streamCell is a stream's name, with its id, and whose it is where several tenants are looked at.
 func (ask *asking) streamCell(r *statistics.Row) cell {
 	f := ask.view.Filter
-	f.Stream = statistics.Exactly(string(r.Object))
+	f.Stream, f.Object = "", string(r.Object)
 	out := cell{Text: r.Stream, Href: ask.sessionsWith(f, r), Under: string(r.Object)}
 	if r.Stream == "" || r.Stream == string(r.Object) {
 		out.Text, out.Under = string(r.Object), ""

@@ -85,7 +85,7 @@ func TestCellsLeadToTheSessionsBehindThem(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		"Title of a": "stream=iq__a", "hls": "protocol=hls", "edge-1": "server=inod1", "DE · 203.0.113.7": "ip=203.0.113.7", "2001:db8::1": "ip=2001:db8::1",
+		"Title of a": "object=iq__a", "hls": "protocol=hls", "edge-1": "server=inod1", "DE · 203.0.113.7": "ip=203.0.113.7", "2001:db8::1": "ip=2001:db8::1",
 		"anna": "user=anna", "without a name": "agent=Player/2.0&ip=2001:db8::1&user=-", "Player/1.0": "agent=Player/1.0",
 	} {
 		values, _ := url.ParseQuery(want + "&country=DE&" + days)
@@ -413,7 +413,7 @@ func TestRowsOfSeveralTenantsSayWhose(t *testing.T) {
 	if got := rowsOf(doc, "sessions-table")[0][0]; got != "Title of a iq__a · "+w.Tenants[0].Name {
 		t.Errorf("the stream is %q", got)
 	}
-	if linksOf(t, doc)["/sessions?from=2026-11-01&stream=iq__a&tenant="+string(w.films)+"&to=2026-11-20"] == "" {
+	if linksOf(t, doc)["/sessions?from=2026-11-01&object=iq__a&tenant="+string(w.films)+"&to=2026-11-20"] == "" {
 		t.Error("its link does not keep to the tenant")
 	}
 	doc = parsed(t, s.get("/sessions?tenant="+string(w.films)+"&"+days, adminToken, 200, asBrowser...))

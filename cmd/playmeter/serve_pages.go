@@ -16,7 +16,7 @@ func (d *daemon) watchRuns(m *web.Metrics) {
 		m.Observe(r, err, time.Now())
 		d.watch.Done(month, r, err, time.Now())
 		if d.statistics != nil {
-			d.statistics.Look()
+			d.statistics.Look(month)
 		}
 	}
 	log := showProgress(&progress{console: new(console), log: d.reporter.Log})
