@@ -40,6 +40,7 @@ func conform(t *testing.T, s *Store, lacks ...string) {
 		{"of concurrent creators one wins", createRace},
 		{"a listing is in key order", listing},
 		{"a listing of many pages is whole", manyPages},
+		{"folders are listed without what lies in them", folders},
 		{"a listing ends with its caller", listingStops},
 		{"a stream of any length is stored whole", streams},
 		{"an aborted stream leaves nothing", aborted},
@@ -703,4 +704,33 @@ func freePort(t testing.TB) string {
 	}
 	defer l.Close()
 	return l.Addr().String()
+}
+
+func folders(t *testing.T, s *Store) {
+	b := newBucket(t, s)
+	want := []string{}
+	for i := range 1100 {
+		name := fmt.Sprintf("of/%04d/", i)
+		want = append(want, name)
+		if i%500 == 0 {
+			mustPut(t, b, name+"a/deep", nil)
+		}
+		mustPut(t, b, name+"x", nil)
+	}
+	mustPut(t, b, "of/an object", nil)
+	for prefix, want := range map[string][]string{"of/": want, "": {"of/"}, "of/0500/": {"of/0500/a/"}, "of/0001/": {}, "nothing/": {}} {
+		got := []string{}
+		for name, err := range b.Folders(t.Context(), prefix) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, name)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%q has %d folders, %.60q, want %d", prefix, len(got), got, len(want))
+		}
+	}
+	for range b.Folders(t.Context(), "of/") {
+		break // whoever has seen enough may stop
+	}
 }
