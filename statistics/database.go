@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -103,6 +104,20 @@ func Open(ctx context.Context, o Options) (*Database, error) {
 		d.notStarted(err)
 	}
 	return d, nil
+}
+
+// Remove removes the statistics of a folder, with the folder; removed tells whether there were any.
+//
+//   - Errors: bucket.ErrLocked where a process has them open.
+func Remove(folder string) (removed bool, err error) {
+	if _, err := os.Stat(folder); errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	lock, err := bucket.LockFolder(folder)
+	if err != nil {
+		return false, err
+	}
+	return true, errors.Join(os.RemoveAll(folder), lock.Close())
 }
 
 // Close ends the process of the statistics. Questions that are being answered get ErrDown.

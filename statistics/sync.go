@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/playmeter/playmeter/bucket"
 	"github.com/playmeter/playmeter/schemas"
 )
 
@@ -259,6 +260,9 @@ func (d *Database) commit(ctx context.Context, m month, n int64) (*schemas.Commi
 func (d *Database) syncMonth(ctx context.Context, m month) error {
 	l := d.of(m)
 	err := d.loadMonth(ctx, m, l)
+	if errors.Is(err, bucket.ErrNotExist) { // a run has replaced it meanwhile: the newest commit names another
+		err = d.loadMonth(ctx, m, l)
+	}
 	if errors.Is(err, errLater) {
 		return err
 	}

@@ -30,9 +30,13 @@ func (a *audience) tiles(d *statistics.Dashboard) []tile {
 	if !a.sessions {
 		return all
 	}
+	viewers := countFigure(d.Viewers)
+	if len(d.Months) == 0 { // viewers are counted when all of a month is there
+		viewers = figure{Text: "–", Exact: "counted when the month is loaded"}
+	}
 	return append([]tile{
 		{Label: "Sessions", Value: countFigure(d.Sessions), Href: to(statistics.TabPlayback, month, "")},
-		{Label: "Unique viewers", Value: countFigure(d.Viewers), Href: to(statistics.TabUsers, month, "")},
+		{Label: "Unique viewers", Value: viewers, Href: to(statistics.TabUsers, month, "")},
 	}, all...)
 }
 

@@ -273,6 +273,14 @@ var insteadTitles = map[int]string{
 	http.StatusBadRequest: "Not like that", http.StatusUnprocessableEntity: "Too much at once", http.StatusServiceUnavailable: "Not just now",
 }
 
+// asWritten reminds of how texts are compared, where that may be why nothing was found.
+func asWritten(f statistics.Filter) string {
+	if f.Stream == "" && f.User == "" {
+		return ""
+	}
+	return " Stream and user are compared as written, upper and lower case too; *paper* finds a part of a stream's name."
+}
+
 // nothing says why a list is empty, and what to do about it.
 func (v *service) nothing(q *request, ask *asking) (*empty, error) {
 	if ask.view.Cursor != "" {
@@ -284,7 +292,7 @@ func (v *service) nothing(q *request, ask *asking) (*empty, error) {
 		for _, c := range chips {
 			texts = append(texts, c.Text)
 		}
-		return &empty{Title: "No session passes this filter", Help: fmt.Sprintf("Of %s there is none with %s.", days, joinTexts(texts)),
+		return &empty{Title: "No session passes this filter", Help: fmt.Sprintf("Of %s there is none with %s.", days, joinTexts(texts)) + asWritten(ask.view.Filter),
 			Href: clear, Link: "Remove all filters but the days"}, nil
 	}
 	out := &empty{Title: "No sessions", Help: fmt.Sprintf("Nothing is known of %s. Statistics follow each run of the reports by about a minute.", days)}

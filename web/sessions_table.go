@@ -95,7 +95,7 @@ func (ask *asking) textCell(c statistics.Column, r *statistics.Row) cell {
 	switch c.Name {
 	case "protocol":
 		f.Protocol = orNotKnown(r.Protocol)
-		return cell{Text: orUnknown(r.Protocol), Href: ask.sessionsWith(f, r)}
+		return cell{Text: orUnknown(r.Protocol), Href: ask.filtered(statistics.TabPlayback, f, "")}
 	case "hostname":
 		return ask.serverCell(r)
 	case "ip":
@@ -105,7 +105,7 @@ func (ask *asking) textCell(c statistics.Column, r *statistics.Row) cell {
 	case "agent":
 		out := cell{Text: r.Agent, Note: others(r.OtherAgents), Long: len(r.Agent) > longText}
 		if f.Agent = r.Agent; r.Agent != "" && f.Check() == nil {
-			out.Href = ask.sessionsWith(f, r)
+			out.Href = ask.filtered(statistics.TabPlayback, f, "")
 		}
 		return out
 	case "referrer":
@@ -149,7 +149,7 @@ func (ask *asking) serverCell(r *statistics.Row) cell {
 	}
 	f := ask.view.Filter
 	f.Servers = []string{r.Server}
-	out := cell{Text: r.Host, Exact: r.Server, Href: ask.sessionsWith(f, r)}
+	out := cell{Text: r.Host, Exact: r.Server, Href: ask.filtered(statistics.TabPlayback, f, "")}
 	switch {
 	case r.Host == "":
 		out.Text = r.Server
@@ -193,7 +193,7 @@ func (ask *asking) placeCell(r *statistics.Row) cell {
 		f.IP, f.Country = ask.view.Filter.IP, orNotKnown(r.Country)
 	}
 	if out.Text != "" {
-		out.Href = ask.sessionsWith(f, r)
+		out.Href = ask.filtered(statistics.TabPlayback, f, "")
 	}
 	return out
 }

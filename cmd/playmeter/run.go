@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -80,10 +82,19 @@ func runCommand(a *app) *cobra.Command {
 	return c
 }
 
+// exampleOf tells where a whole configuration is to be seen.
+func exampleOf(c *Config) string {
+	sample := filepath.Join(c.DataDir, "demo", DefaultConfigFile)
+	if _, err := os.Stat(sample); err == nil {
+		return ", or take that of the sample month: --config " + shellWord(nearby(sample))
+	}
+	return ` ("playmeter demo" shows a whole example)`
+}
+
 // checkRun finds what no run can do, before anything is opened.
 func checkRun(c *Config, o *reporter.RunOptions, now time.Time) error {
 	if len(c.Tenants) == 0 {
-		return usagef("no tenant is configured, so there is nothing to report: name one under tenants in %s (\"playmeter demo\" shows a whole example)", DefaultConfigFile)
+		return usagef("no tenant is configured, so there is nothing to report: name one under tenants in %s%s", DefaultConfigFile, exampleOf(c))
 	}
 	if err := checkTenants(c, o.Tenants); err != nil {
 		return err

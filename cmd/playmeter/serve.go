@@ -115,7 +115,7 @@ func (a *app) startDaemon(ctx context.Context, c *Config) (*daemon, error) {
 	d.startHTTP(door, metrics)
 	a.say("playmeter is ready: page %s/ , object store %s", d.address, s.store.Config().Endpoint)
 	if len(c.Tenants) == 0 {
-		a.say("warning: no tenant is configured, so no report is made: name one under tenants in %s", DefaultConfigFile)
+		a.say("warning: no tenant is configured, so no report is made: name one under tenants in %s%s", DefaultConfigFile, exampleOf(c))
 	}
 	if c.ObjectStore.Embedded() && c.Listen.TLS.Certificate == "" && web.CheckLoopback(c.Listen.S3, false) != nil {
 		a.say("warning: listen.s3 is %s without listen.tls, so objects that are not sealed can be read on the way: set listen.tls, or let only a proxy that speaks HTTPS reach it", c.Listen.S3)

@@ -12,6 +12,7 @@ import (
 // openStatistics starts the database of the pages. Whatever is the matter with it keeps nothing else from its work.
 func (d *daemon) openStatistics(ctx context.Context) {
 	if !d.config.Statistics.Pages {
+		d.removeStatistics()
 		return
 	}
 	o := d.config.statistics(d.reporter.Buckets.Metering)
@@ -31,6 +32,18 @@ func (d *daemon) openStatistics(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
+	}
+}
+
+// removeStatistics removes what was kept while there were pages: nothing follows the sessions any more that are removed
+// because they are old.
+func (d *daemon) removeStatistics() {
+	removed, err := statistics.Remove(d.config.statisticsDir())
+	switch {
+	case err != nil:
+		d.app.say("warning: statistics.pages is off, and the statistics that were kept could not be removed: %v", err)
+	case removed:
+		d.app.say("statistics.pages is off: the statistics that were kept are removed; they are made again when it is on")
 	}
 }
 

@@ -92,6 +92,9 @@ func (a *app) askSQL(ctx context.Context, question string, rows int) (*statistic
 	if err != nil {
 		return nil, err
 	}
+	if !c.Statistics.Pages {
+		return nil, usagef("statistics.pages is off, so no statistics are kept: turn it on to ask them")
+	}
 	t, err := statistics.Elsewhere(ctx, c.statisticsDir(), question, rows)
 	if !errors.Is(err, statistics.ErrNobody) && !errors.Is(err, statistics.ErrDown) {
 		return t, err
