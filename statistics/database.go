@@ -258,7 +258,15 @@ func (d *Database) Sessions(ctx context.Context, scope Scope, v View) (*Page, er
 	if v.Limit < 1 || v.Limit > MaxLimit {
 		return nil, fmt.Errorf("%w: a page has 1 to %d rows", ErrView, MaxLimit)
 	}
-	return page(ctx, d, scope, v)
+	if v.Tab != TabUsers {
+		return page(ctx, d, scope, v)
+	}
+	r, err := d.newReading(ctx, d.slots) // it takes two questions
+	if err != nil {
+		return nil, err
+	}
+	defer r.end()
+	return page(ctx, r, scope, v)
 }
 
 // reader answers questions: a Database each by the newest state, a reading all by one.
@@ -271,7 +279,20 @@ func page(ctx context.Context, r reader, scope Scope, v View) (*Page, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, err := r.read(ctx, q.statement(), q.limit+1)
+	s := statement{}
+	if q.form == formMany {
+		viewers, err := viewersOf(ctx, r, q)
+		if err != nil {
+			return nil, fmt.Errorf("list %s: %w", v.Tab, err)
+		}
+		if len(viewers) == 0 {
+			return q.page(&answer{}), nil
+		}
+		s = q.ofViewers(viewers)
+	} else {
+		s = q.statement()
+	}
+	a, err := r.read(ctx, s, q.limit+1)
 	if err != nil {
 		return nil, fmt.Errorf("list %s: %w", v.Tab, err)
 	}

@@ -90,8 +90,6 @@ func (q *query) statement() statement {
 	switch q.form {
 	case formGroups:
 		return q.grouped("sessions", q.where)
-	case formMany:
-		return q.groupedLate()
 	case formServers:
 		return q.byServer()
 	case formAlike:
@@ -154,14 +152,6 @@ func (q *query) grouped(from string, where condition) statement {
 	text := "SELECT " + q.values() + " FROM " + from + " WHERE " + where.text + " GROUP BY " + strings.Join(q.tab.group, ", ") + having.text +
 		q.sorting.orderBy() + q.rowsAsked()
 	return statement{text, slices.Concat(where.args, having.args)}
-}
-
-// groupedLate selects groups: which ones first, by what they are sorted by alone, and then what they show.
-func (q *query) groupedLate() statement {
-	group, having := strings.Join(q.tab.group, ", "), q.having()
-	text := "SELECT " + q.values() + " FROM sessions WHERE " + q.where.text + " AND (" + group + ") IN (SELECT " + group + " FROM sessions WHERE " + q.where.text +
-		" GROUP BY " + group + having.text + q.sorting.orderBy() + q.rowsAsked() + ") GROUP BY " + group + q.sorting.orderBy()
-	return statement{text, slices.Concat(q.where.args, q.where.args, having.args)}
 }
 
 // byServer groups what each server had in the sessions. A server is called what it was called last.

@@ -132,7 +132,11 @@ func TestABrowserSignsInAndOut(t *testing.T) {
 	}
 	cookie := p.cookies[cookieName]
 	out := p.posts(pathSignOut, url.Values{}, http.StatusSeeOther)
-	if out.Header().Get("Location") != pathSignIn || out.Header().Get("Clear-Site-Data") != `"cache", "storage"` || len(p.cookies) != 0 {
+	to = out.Header().Get("Location")
+	if form := p.sees(to, 200).Body.String(); !strings.HasPrefix(to, pathSignIn+"?") || !strings.Contains(form, "You are signed out.") || strings.Contains(form, "are no more") {
+		t.Errorf("they are sent to %s, which says %s", to, form)
+	}
+	if out.Header().Get("Clear-Site-Data") != `"cache", "storage"` || len(p.cookies) != 0 {
 		t.Errorf("signed out: %v, %v", out.Header(), p.cookies)
 	}
 	p.cookies[cookieName] = cookie // somebody has kept it

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,6 +32,7 @@ type monthData struct {
 	Runs       table
 	Check      checkView
 	Recompute  string // the command
+	Admin      bool   // they are where the daemon's data is, and its commands work
 }
 
 // reportSet is a run whose reports are offered: the one that the stable names show, and each restatement.
@@ -53,7 +55,7 @@ type reportFile struct {
 	SHA256     string // of the sealed file
 	Plain      string // of the CSV
 	Recipients []string
-	Command    string
+	Command    string // that opens it
 }
 
 // reportReaders is who gets a report, as the grants are now.
@@ -82,7 +84,7 @@ func (v *service) monthPage(w http.ResponseWriter, q *request) error {
 		return err
 	}
 	p := &page{Title: q.month.String() + " · " + v.nameOf(q.tenant), Tab: "reports", Fragments: []string{checkElement}}
-	data := monthData{Tenant: q.tenant, Name: v.nameOf(q.tenant), Month: q.month.String(), Check: v.checkOf(q)}
+	data := monthData{Tenant: q.tenant, Name: v.nameOf(q.tenant), Month: q.month.String(), Admin: q.caller.admin(), Check: v.checkOf(q, newestRun(m))}
 	if !p.fragmentFor(q.Request) {
 		if err := v.tellMonth(q, &data, m); err != nil {
 			return err
@@ -90,6 +92,14 @@ func (v *service) monthPage(w http.ResponseWriter, q *request) error {
 	}
 	p.Data = data
 	return v.render(w, q, http.StatusOK, "report_month", p)
+}
+
+// newestRun is the one made last that stands.
+func newestRun(m *reporter.PublishedMonth) string {
+	if n := len(m.Restatements); n > 0 {
+		return m.Restatements[n-1].Run
+	}
+	return m.Run
 }
 
 // nameOf is a tenant's name; of one that is not configured its id.
@@ -217,14 +227,28 @@ func (v *service) reportSet(q *request, which reporter.Which) (reportSet, error)
 			continue
 		}
 		out.Reports = append(out.Reports, reportFile{ID: fmt.Sprintf("fetch-%s-%d", routeOf(r.Report), which.Restatement), Name: string(r.Report), Href: here + "/" + routeOf(r.Report) + query, Rows: countFigure(r.Rows), Sealed: bytesFigure(r.Sealed.Bytes),
-			SHA256: r.Sealed.SHA256, Plain: r.Plaintext.SHA256, Recipients: r.Recipients,
-			Command: fmt.Sprintf("playmeter fetch %s --tenant %s --month %s%s --identity FILE -o %s.csv", r.Report, q.tenant, q.month, flag, r.Report)})
+			SHA256: r.Sealed.SHA256, Plain: r.Plaintext.SHA256, Recipients: r.Recipients, Command: openCommand(r.Report, saveAs(q, which, path.Base(r.Object)))})
+		if q.caller.admin() {
+			out.Reports[len(out.Reports)-1].Command = fmt.Sprintf("playmeter fetch %s --tenant %s --month %s%s --identity FILE -o %s.csv", r.Report, q.tenant, q.month, flag, r.Report)
+		}
 	}
 	out.Others = []choice{{Text: "manifest", Href: here + "/manifest" + query}, {Text: "its signature", Href: here + "/signature" + query}}
 	if q.caller.reads(schemas.ReportUsage) {
 		out.Others = append(out.Others, choice{Text: "list of usage files", Href: here + "/inputs" + query})
 	}
 	return out, nil
+}
+
+// openCommand opens a report that was downloaded, with programs that anybody has.
+func openCommand(report schemas.Report, file string) string {
+	unpack := ""
+	switch c, _ := schemas.CompressionOf(file); c {
+	case schemas.CompressGzip:
+		unpack = " | gunzip"
+	case schemas.CompressZstd:
+		unpack = " | zstd -d"
+	}
+	return fmt.Sprintf("age -d -i KEY %s%s > %s.csv", file, unpack, report)
 }
 
 // readersOf tells who is granted which report now. A tenant that has left the configuration grants nothing.

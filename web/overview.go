@@ -29,6 +29,7 @@ type overview struct {
 // seen is what one look came to.
 type seen struct {
 	At     time.Time // when it had ended
+	Runs   int       // how many had ended when it began
 	Status *reporter.Status
 	Inflow Inflow
 	Err    error
@@ -40,35 +41,44 @@ const (
 	overviewTime     = 2 * time.Minute  // how long one may take
 )
 
-// overviewOf is the last look, or a new one where that is old; nil: it takes longer than a page waits.
+// overviewOf is the last look, or a new one where that is old or a run has ended since; nil: it takes longer than a page waits.
 func (v *service) overviewOf(ctx context.Context) *seen {
 	v.overview.mu.Lock()
 	last := v.overview.seen
 	v.overview.mu.Unlock()
-	if last != nil && v.Now().Sub(last.At) < overviewEvery {
+	runs := v.Watch.ended()
+	if last != nil && last.Runs >= runs && v.Now().Sub(last.At) < overviewEvery {
 		return last
 	}
-	done := v.overview.group.DoChan("", func() (any, error) {
+	ctx, cancel := context.WithTimeout(ctx, overviewPatience)
+	defer cancel()
+	for {
+		select {
+		case result := <-v.lookOnce(ctx):
+			if now := result.Val.(*seen); now.Runs >= runs {
+				return now
+			} // else it had begun before the run ended
+		case <-ctx.Done():
+			return last
+		}
+	}
+}
+
+// lookOnce begins a look, or joins the one that is under way.
+func (v *service) lookOnce(ctx context.Context) <-chan singleflight.Result {
+	return v.overview.group.DoChan("", func() (any, error) {
 		now := v.lookAround(context.WithoutCancel(ctx)) // others may wait for it, too
 		v.overview.mu.Lock()
 		defer v.overview.mu.Unlock()
 		v.overview.seen = now
 		return now, nil
 	})
-	ctx, cancel := context.WithTimeout(ctx, overviewPatience)
-	defer cancel()
-	select {
-	case result := <-done:
-		return result.Val.(*seen)
-	case <-ctx.Done():
-		return last
-	}
 }
 
 func (v *service) lookAround(ctx context.Context) *seen {
 	ctx, cancel := context.WithTimeout(ctx, overviewTime)
 	defer cancel()
-	out := new(seen)
+	out := &seen{Runs: v.Watch.ended()}
 	out.Status, out.Err = v.Reports.Status(ctx)
 	if out.Err == nil && v.Inflow != nil {
 		out.Inflow, out.Err = v.Inflow(ctx)

@@ -44,7 +44,8 @@ type pageCaller struct {
 	Sessions bool // they may see sessions
 	Name     string
 	Role     string
-	Tenant   string
+	Tenant   string // whose they are, by id; empty: of all
+	Whose    string // the name of that tenant
 }
 
 //go:embed assets/pages assets/static
@@ -178,6 +179,9 @@ func (v *service) dress(q *request, p *page) {
 	}
 	if p.Caller == (pageCaller{}) {
 		p.Caller = callerOf(&q.caller)
+		if id := p.Caller.Tenant; id != "" {
+			p.Caller.Whose = v.nameOf(schemas.Tenant(id))
+		}
 	}
 }
 

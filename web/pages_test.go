@@ -71,7 +71,7 @@ func TestRender(t *testing.T) {
 		not     []string
 	}{
 		{"on this machine, without tokens", caller{local: true}, nil, []string{"<title>Hello · Playmeter</title>", "no tokens yet", `<a href="/runs">Runs</a>`, `<h1>Hi</h1>`}, []string{"Sign out"}},
-		{"a tenant", signedIn, nil, []string{"&lt;b&gt;Reading room&lt;/b&gt;", "<bdi>iten1</bdi>", `action="/sign-out"`, `<a href="/sessions" aria-current="page">Sessions</a>`}, []string{"/runs", "<b>", "no tokens"}},
+		{"a tenant", signedIn, nil, []string{"&lt;b&gt;Reading room&lt;/b&gt;", "<bdi title=\"iten1\">iten1</bdi>", `action="/sign-out"`, `<a href="/sessions" aria-current="page">Sessions</a>`}, []string{"/runs", "<b>", "no tokens"}},
 		{"a tenant without sessions", usage, nil, []string{`<a href="/reports">`}, []string{`href="/sessions"`}},
 		{"an administrator", caller{signed: true, token: crypto.Token{Name: "ops", Role: crypto.RoleAdmin}}, nil, []string{`<a href="/runs">`, ">ops<", ">admin<"}, nil},
 		{"a stranger finds no ways", caller{}, nil, []string{"<h1>Hi</h1>"}, []string{"<nav", "Sign out"}},

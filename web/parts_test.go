@@ -132,7 +132,7 @@ func TestParts(t *testing.T) {
 		{"a pager at the start leads on alone", "pager", pager{Older: "/b"}, []string{`<span class="button off" aria-hidden="true">Previous</span>`, `href="/b"`}, ""},
 		{"a picker needs no script", "picker", picker{Action: "/", Months: []choice{{Value: "2026-10", Text: "October 2026", Current: true}}, Before: "/?month=2026-09", Keep: []choice{{Value: "tab", Text: "2"}}},
 			[]string{`method="get" action="/"`, `<option value="2026-10" selected>October 2026</option>`, `href="/?month=2026-09" rel="prev"`, `type="hidden" name="tab" value="2"`, `type="submit"`}, `name="tenant"`},
-		{"a chart is a table, too", "chart", chart{ID: "c", Kind: chartLine, Table: table{Columns: []column{{Label: "Day"}}, Rows: [][]cell{{{Text: "2026-10-01"}}}}}, []string{`data-chart="line" data-from="c-data"`, "<details>", "2026-10-01"}, ""},
+		{"a chart is a table, too", "chart", chart{ID: "c", Kind: chartLine, Table: table{Columns: []column{{Label: "Day"}}, Rows: [][]cell{{{Text: "2026-10-01"}}}}}, []string{`data-chart="line" data-from="c-data"`, "<details open>", "2026-10-01"}, ""},
 		{"a problem is read out", "problem", newProblem(503, "Ask again later."), []string{`role="alert"`, "Service Unavailable", "Ask again later."}, ""},
 	}
 	for _, tt := range tests {

@@ -23,6 +23,7 @@ type problem struct {
 	Refusals []intake.Refusal `json:"refusals,omitempty"`
 
 	header  http.Header // to be sent along
+	people  string      // what a page says instead of Detail, where that is for programs
 	refused bool        // somebody asked for what is not theirs: it is put on record
 	cause   error       // for the log; never shown
 }
@@ -76,11 +77,15 @@ func unavailable(cause error, format string, args ...any) *problem {
 // noSuchTenant is the answer for every tenant that the caller does not see, whether it
 // exists or not.
 func noSuchTenant() *problem {
-	return refuse(newProblem(http.StatusNotFound, "There is no such tenant, or it is not yours to see. /api/v1/tenants lists those that are."))
+	p := newProblem(http.StatusNotFound, "There is no such tenant, or it is not yours to see. /api/v1/tenants lists those that are.")
+	p.people = noSuchTenantText
+	return refuse(p)
 }
 
 func noSuchPage() *problem {
-	return newProblem(http.StatusNotFound, "Nothing is found here. /api/v1/openapi.json lists what there is.")
+	p := newProblem(http.StatusNotFound, "Nothing is found here. /api/v1/openapi.json lists what there is.")
+	p.people = "There is no such page."
+	return p
 }
 
 // problemOf makes an answer of what went wrong.
@@ -95,7 +100,9 @@ func problemOf(err error) *problem {
 	case errors.Is(err, reporter.ErrPruned):
 		return newProblem(http.StatusGone, "The reports of this run are kept no longer; its manifest is. The list of runs says which are.")
 	case errors.Is(err, reporter.ErrNotPublished):
-		return newProblem(http.StatusNotFound, "Nothing of that kind is published. /api/v1/tenants/TENANT/reports lists the months, and …/reports/MONTH the runs and restatements that there are.")
+		p = newProblem(http.StatusNotFound, "Nothing of that kind is published. /api/v1/tenants/TENANT/reports lists the months, and …/reports/MONTH the runs and restatements that there are.")
+		p.people = "Nothing of that kind is published. The page Reports lists the months, and the page of each its runs and restatements."
+		return p
 	case errors.Is(err, bucket.ErrChanged):
 		return unavailable(err, "It has changed this very moment: ask again.")
 	}

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"net/http"
 	"strings"
 )
@@ -40,7 +41,7 @@ func (v *service) failPage(w *statusWriter, q *request, p *problem) {
 	clearFile(h)
 	copyHeader(h, p.header)
 	h.Set("Cache-Control", "no-store")
-	data := problemData{Status: p.Status, Title: p.Title, Detail: p.Detail}
+	data := problemData{Status: p.Status, Title: p.Title, Detail: cmp.Or(p.people, p.Detail)}
 	if p.Status == http.StatusForbidden && q.caller.signed {
 		data.SignIn = signInFirst(q, false)
 	}

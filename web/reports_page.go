@@ -105,8 +105,11 @@ func (q *request) chosenTenant(seen []reporter.PublishedTenant) (*reporter.Publi
 	return &reporter.PublishedTenant{ID: id, Name: string(id)}, nil
 }
 
+// noSuchTenantText is what pages say of every tenant that the caller does not see.
+const noSuchTenantText = "There is no such tenant, or it is not yours to see. The page Reports lists those that are."
+
 func noSuchTenantPage() *problem {
-	return refuse(newProblem(http.StatusNotFound, "There is no such tenant, or it is not yours to see. The page Reports lists those that are."))
+	return refuse(newProblem(http.StatusNotFound, noSuchTenantText))
 }
 
 // beforeMonth is the month before which those begin that are listed; zero: with the newest.

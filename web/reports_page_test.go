@@ -107,7 +107,7 @@ func TestTheWrongOfPagesIsToldOnPages(t *testing.T) {
 		status           int
 	}{
 		{"not for them", "/runs", "for administrators", 403},
-		{"no such page", "/nothing", "Nothing is found here", 404},
+		{"no such page", "/nothing", "There is no such page. Dashboard Sessions Reports", 404},
 		{"no such tenant", "/reports/nobody/2026-11", "no such tenant", 404},
 		{"no such month", monthPath(w.films, november.Next()), "no reports of 2026-12", 404},
 		{"reports that are kept no longer", monthPath(w.films, november) + "/usage?run=" + w.pruned, "kept no longer", 410},
@@ -119,6 +119,9 @@ func TestTheWrongOfPagesIsToldOnPages(t *testing.T) {
 			if !strings.Contains(text(got.Body.String()), tt.want) || !strings.HasPrefix(got.Header().Get("Content-Type"), "text/html") || got.Header().Get("Cache-Control") != "no-store" ||
 				got.Header().Get("Content-Disposition") != "" || got.Header().Get("Etag") != "" {
 				t.Errorf("%v %s", got.Header(), got.Body)
+			}
+			if page := text(got.Body.String()); !strings.Contains(got.Body.String(), `<a class="button" href="/">Dashboard</a>`) || strings.Contains(page, "/api/") {
+				t.Errorf("there is no way back, or it says what is for programs: %s", page)
 			}
 			if offers := strings.Contains(got.Body.String(), "with another token"); offers != (tt.status == 403) {
 				t.Errorf("another token is offered: %v", offers)
@@ -150,11 +153,21 @@ func TestThePageOfAMonth(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{w.Tenants[0].Name, "final, restated 1×", "Restatement 1", "It stands", "Final reports", "Run " + w.final, "Run " + w.restatement, key, entry.Sealed.SHA256, entry.Plaintext.SHA256,
-		"playmeter fetch usage --tenant " + string(w.films) + " --month 2026-10 --identity FILE -o usage.csv", "playmeter fetch usage.diff --tenant " + string(w.films) + " --month 2026-10 --restatement 1",
-		"playmeter verify --tenant " + string(w.films) + " --month 2026-10 --recompute", "Check now"} {
+		"age -d -i KEY " + string(w.films) + "-2026-10-usage.csv.gz.age | gunzip > usage.csv", string(w.films) + "-2026-10-restatement-1-usage.diff.csv.gz.age | gunzip > usage.diff.csv", "Check now"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q: %s", want, page)
 		}
+	}
+	commands := []string{"playmeter fetch usage --tenant " + string(w.films) + " --month 2026-10 --identity FILE -o usage.csv", "playmeter fetch usage.diff --tenant " + string(w.films) + " --month 2026-10 --restatement 1",
+		"playmeter verify --tenant " + string(w.films) + " --month 2026-10 --recompute"}
+	admins := text(s.person().signsIn(adminToken).sees(monthPath(w.films, october), 200).Body.String())
+	for _, command := range commands {
+		if !strings.Contains(admins, command) || strings.Contains(page, command) {
+			t.Errorf("an administrator is not told %q, or the tenant is", command)
+		}
+	}
+	if !strings.Contains(body, `<bdi title="`+string(w.films)+`">`+w.Tenants[0].Name+`</bdi>`) {
+		t.Errorf("the header says not whose it is: %s", body)
 	}
 	if got := text(s.person().signsIn(usageToken).sees(monthPath(w.films, october), 200).Body.String()); strings.Contains(strings.ToLower(got), "sessions") {
 		t.Errorf("who may see usage alone sees %s", got)
@@ -250,8 +263,9 @@ func TestWhatACheckFoundIsTold(t *testing.T) {
 	w := sampleWorld(t)
 	s := serveWorld(t)
 	id := monthID{w.films, october}
+	run := w.restatement
 	put := func(out *reporter.Verification, err error) {
-		begun, end, _ := s.service.checks.begin(id, "t", s.clock.now())
+		begun, end, _ := s.service.checks.begin(id, run, "t", s.clock.now())
 		end()
 		begun.out, begun.err, begun.ended = out, err, s.clock.now()
 		s.clock.move(checkAgain)
@@ -265,12 +279,47 @@ func TestWhatACheckFoundIsTold(t *testing.T) {
 		t.Errorf("told is %s", text(both))
 	}
 	usage := text(s.person().signsIn(usageToken).sees(monthPath(w.films, october), 200).Body.String())
-	if strings.Contains(usage, "the other") || strings.Contains(usage, "noted") || !strings.Contains(usage, "Not shown here: 1 finding") {
+	if strings.Contains(usage, "the other") || strings.Contains(usage, "noted") || strings.Contains(usage, "1 finding") || !strings.Contains(usage, "Not shown here: findings about what your token is not for") {
 		t.Errorf("to who may see usage alone: %s", usage)
+	}
+	good := &reporter.Verification{Objects: 77, Bytes: 88_000, Pruned: 55}
+	put(good, nil)
+	for token, all := range map[string]bool{filmsToken: true, usageToken: false, sessionsToken: false} {
+		got := text(s.person().signsIn(token).sees(monthPath(w.films, october), 200).Body.String())
+		for _, counted := range []string{"77 objects", "88.0 kB", "55 reports"} {
+			if strings.Contains(got, counted) != all || !strings.Contains(got, "All is well") {
+				t.Errorf("%s: told of %q is %v, want %v: %s", token, counted, !all, all, got)
+			}
+		}
+	}
+	run = w.final // before it was restated
+	put(good, nil)
+	if got := text(s.person().signsIn(filmsToken).sees(monthPath(w.films, october), 200).Body.String()); strings.Contains(got, "All is well") ||
+		!strings.Contains(got, "UTC, before run "+w.restatement+" was made: check again") {
+		t.Errorf("of a run that stands no more: %s", got)
 	}
 	put(nil, bucket.ErrDenied)
 	if got := text(s.person().signsIn(filmsToken).sees(monthPath(w.films, october), 200).Body.String()); !strings.Contains(got, "could not be checked") || strings.Contains(got, bucket.ErrDenied.Error()) {
 		t.Errorf("told is %s", got)
+	}
+}
+
+func TestANewerRunCanBeCheckedAtOnce(t *testing.T) {
+	c := &check{run: "a", ended: time.Unix(1_800_000_000, 0)}
+	if c.due("a", c.ended) || !c.due("a", c.ended.Add(checkAgain)) || !c.due("b", c.ended) {
+		t.Error("it is to be checked again after a while, or when there is another run")
+	}
+	if c.ended = (time.Time{}); c.due("b", time.Unix(1_800_000_000, 0)) {
+		t.Error("what is under way is begun twice")
+	}
+}
+
+func TestOpenCommand(t *testing.T) {
+	for file, want := range map[string]string{"t-usage.csv.gz.age": "age -d -i KEY t-usage.csv.gz.age | gunzip > usage.csv",
+		"t-usage.csv.zst.age": "age -d -i KEY t-usage.csv.zst.age | zstd -d > usage.csv", "t-usage.csv.age": "age -d -i KEY t-usage.csv.age > usage.csv"} {
+		if got := openCommand(schemas.ReportUsage, file); got != want {
+			t.Errorf("%s: %s", file, got)
+		}
 	}
 }
 

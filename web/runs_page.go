@@ -78,20 +78,21 @@ func (v *service) runsPage(w http.ResponseWriter, q *request) error {
 	now := v.Now()
 	flight, past := v.Watch.look()
 	p := &page{Title: "Runs", Tab: "runs", Fragments: []string{runsElement}}
-	data := runsData{Flight: viewOfFlight(flight), CanRun: v.RunNow != nil && flight == nil}
+	data := runsData{Flight: v.viewOfFlight(flight), CanRun: v.RunNow != nil && flight == nil}
 	part := p.fragmentFor(q.Request)
 	if part && flight == nil {
 		w.Header().Set("HX-Refresh", "true") // the run has ended: all of the page says something else now
 	}
-	data.Past = pastTable(past)
+	data.Past = v.pastTable(past)
 	if !part {
-		data.Tenants, data.Months = v.runChoices(now)
+		seen := v.overviewOf(q.Context())
+		data.Tenants, data.Months = v.runChoices(now, seen)
 		data.Next, data.NextMore = nextTable(v.Runs(now))
 		data.Up, data.Store = spanFigure(now.Sub(v.Started).Microseconds()), v.Store
 		if err := v.isReady(q.Context()); err != nil {
 			data.Ready = &problemData{Title: "The daemon is not ready", Detail: err.Error()}
 		}
-		v.tellOverview(q, &data)
+		v.tellOverview(seen, &data)
 	}
 	p.Data = data
 	return v.render(w, q, http.StatusOK, "runs", p)
@@ -124,6 +125,9 @@ func (v *service) runNow(w http.ResponseWriter, q *request) error {
 		if month, err = schemas.ParsePeriod(text); err != nil || month.Start().After(v.Now()) {
 			return newProblem(http.StatusBadRequest, "Write the month as YYYY-MM, such as 2026-10; it must have begun.")
 		}
+		if err := v.mayRun(q, month, tenants); err != nil {
+			return err
+		}
 	}
 	switch err := v.RunNow(tenants, month); {
 	case errors.Is(err, reporter.ErrRunning):
@@ -135,18 +139,46 @@ func (v *service) runNow(w http.ResponseWriter, q *request) error {
 	return seeOther(w, pathRuns)
 }
 
-// monthsToRun is how many months can be chosen for a run.
-const monthsToRun = 15
+// monthsToRun are those that a run can be asked for on the page, newest first: this month, the one before, and those
+// that have a report, of the tenants given or of any. A run of another would make an empty report, and a final one.
+func monthsToRun(now time.Time, seen *seen, of ...schemas.Tenant) []schemas.Period {
+	this := schemas.PeriodOf(now)
+	out := []schemas.Period{this, this.Previous()}
+	if seen == nil || seen.Status == nil {
+		return out
+	}
+	for i := range seen.Status.Months {
+		m := &seen.Status.Months[i]
+		if m.LastRun != "" && m.Period.Start().Before(now) && (len(of) == 0 || slices.Contains(of, m.Tenant)) && !slices.Contains(out, m.Period) {
+			out = append(out, m.Period)
+		}
+	}
+	slices.SortFunc(out, func(a, b schemas.Period) int { return b.Start().Compare(a.Start()) })
+	return out
+}
 
-func (v *service) runChoices(now time.Time) (tenants, months []choice) {
+// mayRun refuses a month that the page does not offer.
+func (v *service) mayRun(q *request, month schemas.Period, tenants []schemas.Tenant) error {
+	if slices.Contains(monthsToRun(v.Now(), nil), month) {
+		return nil
+	}
+	seen := v.overviewOf(q.Context())
+	switch {
+	case seen == nil || seen.Err != nil:
+		return unavailable(nil, "It is not known just now which months have reports: ask again. “playmeter run --month %s” makes a run of any.", month)
+	case !slices.Contains(monthsToRun(v.Now(), seen, tenants...), month):
+		return newProblem(http.StatusBadRequest, "There is no report of %[1]s to renew, and a run of it would make one that is final at once. If that is what you want, “playmeter run --month %[1]s” does it.", month)
+	}
+	return nil
+}
+
+func (v *service) runChoices(now time.Time, seen *seen) (tenants, months []choice) {
 	tenants = append(tenants, choice{Text: "All tenants", Current: true})
 	for _, t := range v.Reports.PublishedTenants() {
 		tenants = append(tenants, choice{Value: string(t.ID), Text: nameAndID(t.Name, t.ID)})
 	}
-	p := schemas.PeriodOf(now)
-	for i := range monthsToRun {
+	for i, p := range monthsToRun(now, seen) {
 		months = append(months, choice{Value: p.String(), Text: p.String() + " · " + v.Reports.State(p, now), Current: i == 0})
-		p = p.Previous()
 	}
 	return tenants, months
 }
@@ -154,24 +186,29 @@ func (v *service) runChoices(now time.Time) (tenants, months []choice) {
 // stageWords say what a run does; the stages are reporter.Progress's.
 var stageWords = map[string]string{"tally": "counting usage files", "reconcile": "looking for copies", "fold": "adding up", "write": "writing reports"}
 
-func viewOfFlight(f *flight) *flightView {
+func (v *service) viewOfFlight(f *flight) *flightView {
 	if f == nil {
 		return nil
 	}
 	out := &flightView{Month: f.Month.String(), Whom: "all tenants", Began: f.Began}
 	if len(f.Tenants) == 1 {
-		out.Whom = "tenant " + string(f.Tenants[0])
+		out.Whom = "tenant " + v.nameOf(f.Tenants[0])
 	} else if len(f.Tenants) > 1 {
 		out.Whom = plural(int64(len(f.Tenants)), "tenant")
 	}
 	for _, s := range f.Stages {
-		out.Stages = append(out.Stages, viewOfStage(s))
+		view := viewOfStage(s)
+		if s.Tenant != "" {
+			view.Whose = v.nameOf(s.Tenant)
+			view.Bar.Note = view.Whose
+		}
+		out.Stages = append(out.Stages, view)
 	}
 	return out
 }
 
 func viewOfStage(s stage) stageView {
-	out := stageView{Label: cmp.Or(stageWords[s.Stage], s.Stage), Whose: string(s.Tenant), Permille: -1}
+	out := stageView{Label: cmp.Or(stageWords[s.Stage], s.Stage), Permille: -1}
 	amount := func(n int64) string {
 		if s.Unit == "bytes" {
 			return bytesFigure(n).Text
@@ -190,13 +227,22 @@ func viewOfStage(s stage) stageView {
 	if s.Unit != "bytes" {
 		out.Text += " " + s.Unit
 	}
-	out.Bar = bar{Label: out.Label, Note: out.Whose, Value: out.Text, Permille: max(out.Permille, 0)}
+	out.Bar = bar{Label: out.Label, Value: out.Text, Permille: max(out.Permille, 0)}
 	return out
 }
 
+// tenantCell shows a tenant by name; the id is where the pointer rests.
+func (v *service) tenantCell(id schemas.Tenant) cell {
+	if id == "" {
+		return cell{}
+	}
+	name := v.nameOf(id)
+	return cell{Text: name, Exact: string(id), Code: name == string(id)}
+}
+
 // pastTable lists the runs since the daemon's start.
-func pastTable(past []pastRun) table {
-	t := table{ID: "past", Caption: "Runs since the daemon's start", Empty: &empty{Title: "No run since the daemon's start",
+func (v *service) pastTable(past []pastRun) table {
+	t := table{ID: "past", Caption: "Runs since the daemon's start", Empty: &empty{Title: "No run by schedule or by this page since the daemon's start",
 		Help: "The schedule below says when the next one is. What earlier ones came to is in the list of months, and on the page of each."},
 		Columns: []column{{Label: "Began (UTC)"}, {Label: "Month"}, {Label: "Tenant"}, {Label: "Run"}, {Label: "Result"}, {Label: "As of (UTC)"}, {Label: "Took", Numeric: true, Help: "the run of all of its tenants"},
 			{Label: "New files", Numeric: true}, {Label: "Events", Numeric: true}, {Label: "Rejected", Numeric: true}, {Label: "Set aside", Numeric: true}}}
@@ -209,7 +255,7 @@ func pastTable(past []pastRun) table {
 		if p.Run != "" {
 			run.Href = monthPath(p.Tenant, p.Month)
 		}
-		t.Rows = append(t.Rows, []cell{{At: p.Began}, {Text: p.Month.String()}, {Text: string(p.Tenant), Code: true}, run, {Text: result, Exact: result}, {At: parseAsOf(p.AsOf)},
+		t.Rows = append(t.Rows, []cell{{At: p.Began}, {Text: p.Month.String()}, v.tenantCell(p.Tenant), run, {Text: result, Exact: result}, {At: parseAsOf(p.AsOf)},
 			figureCell(spanFigure(p.Took.Microseconds()), ""), figureCell(countFigure(int64(p.Counted)), ""), figureCell(countFigure(p.Read), ""), figureCell(countFigure(p.Refused), ""),
 			figureCell(countFigure(int64(p.Aside)), "")})
 	}
@@ -218,17 +264,16 @@ func pastTable(past []pastRun) table {
 
 func nextTable(runs []NextRun) (table, int) {
 	t := table{ID: "schedule", Caption: "Next runs by the schedule", Empty: &empty{Title: "No run is planned", Help: "No tenant is configured: name one under tenants in playmeter.yaml."},
-		Columns: []column{{Label: "When (UTC)"}, {Label: "Tenant"}, {Label: "Name"}, {Label: "Schedule"}}}
+		Columns: []column{{Label: "When (UTC)"}, {Label: "Tenant"}, {Label: "Schedule"}}}
 	shown := runs[:min(len(runs), nextShown)]
 	for _, r := range shown {
-		t.Rows = append(t.Rows, []cell{{At: r.At}, {Text: string(r.Tenant), Code: true}, {Text: r.Name}, {Text: r.Schedule, Code: true}})
+		t.Rows = append(t.Rows, []cell{{At: r.At}, {Text: cmp.Or(r.Name, string(r.Tenant)), Exact: string(r.Tenant)}, {Text: r.Schedule, Code: true}})
 	}
 	return t, len(runs) - len(shown)
 }
 
 // tellOverview tells what the last look at months, files and sources came to.
-func (v *service) tellOverview(q *request, data *runsData) {
-	seen := v.overviewOf(q.Context())
+func (v *service) tellOverview(seen *seen, data *runsData) {
 	switch {
 	case seen == nil:
 		data.Waits = true
@@ -245,8 +290,8 @@ func (v *service) tellOverview(q *request, data *runsData) {
 	if v.Statistics != nil {
 		data.Tiles = append(data.Tiles, statisticsTile(v.Statistics.Progress()))
 	}
-	data.Sections = statusSections(s, &seen.Inflow)
-	data.Status = statusTable(s.Months[:min(len(s.Months), monthsListed)])
+	data.Sections = statusSections(s, &seen.Inflow, func(id schemas.Tenant) string { return nameAndID(v.nameOf(id), id) })
+	data.Status = v.statusTable(s.Months[:min(len(s.Months), monthsListed)])
 	data.More = max(0, len(s.Months)-monthsListed)
 }
 
@@ -277,13 +322,13 @@ func statisticsTile(p statistics.Progress) tile {
 	case p.Passed.IsZero():
 		out.Value.Text = "starting"
 	default:
-		out.Note = "as of " + instantOf(p.Passed).Text
+		out.Note = "looked at " + instantOf(p.Passed).Text
 	}
 	return out
 }
 
 // statusTable has a row for each tenant and month.
-func statusTable(months []reporter.MonthStatus) table {
+func (v *service) statusTable(months []reporter.MonthStatus) table {
 	t := table{ID: "months", Caption: "Months of all tenants", Empty: &empty{Title: "No tenant is configured"},
 		Columns: []column{{Label: "Month"}, {Label: "Tenant"}, {Label: "State"}, {Label: "Last run"}, {Label: "Runs", Numeric: true}, {Label: "Kept", Numeric: true}, {Label: "Events", Numeric: true},
 			{Label: "Rejected", Numeric: true}, {Label: "Next run (UTC)"}}}
@@ -303,7 +348,7 @@ func statusTable(months []reporter.MonthStatus) table {
 		if m.Events != nil {
 			read, rejected = figureCell(countFigure(m.Events.Read), ""), figureCell(countFigure(sumOf(m.Rejected)), "")
 		}
-		t.Rows = append(t.Rows, []cell{month, {Text: string(m.Tenant), Code: true}, {Text: state}, {Text: m.LastRun, Code: true}, figureCell(countFigure(m.Runs), ""),
+		t.Rows = append(t.Rows, []cell{month, v.tenantCell(m.Tenant), {Text: state}, {Text: m.LastRun, Code: true}, figureCell(countFigure(m.Runs), ""),
 			figureCell(countFigure(int64(len(m.Kept))), ""), read, rejected, {At: m.Next}})
 	}
 	return t
@@ -316,9 +361,9 @@ func sumOf(counts map[string]int64) (n int64) {
 	return n
 }
 
-// statusSections are what there is to say, the gravest first; "playmeter status" says more.
-func statusSections(s *reporter.Status, in *Inflow) []statusSection {
-	all := []statusSection{inflowSection(in), grantsSection(s), asideSection(s), unreadableSection(s), missingSection(s), rejectedSection(s), waitingSection(s), clockSection(s), strangerSection(s)}
+// statusSections are what there is to say, the gravest first; "playmeter status" says more. Tenants are called as name has them.
+func statusSections(s *reporter.Status, in *Inflow, name func(schemas.Tenant) string) []statusSection {
+	all := []statusSection{inflowSection(in), grantsSection(s, name), asideSection(s), unreadableSection(s, name), missingSection(s), rejectedSection(s, name), waitingSection(s, name), clockSection(s), strangerSection(s)}
 	return slices.DeleteFunc(all, func(s statusSection) bool { return len(s.Lines) == 0 })
 }
 
@@ -351,7 +396,7 @@ func inflowSection(in *Inflow) statusSection {
 	return out
 }
 
-func grantsSection(s *reporter.Status) statusSection {
+func grantsSection(s *reporter.Status, name func(schemas.Tenant) string) statusSection {
 	out := statusSection{Title: "Grants that do not hold", Next: "“playmeter grants check” looks again."}
 	if s.Grants != nil {
 		for _, p := range s.Grants.Problems {
@@ -360,7 +405,7 @@ func grantsSection(s *reporter.Status) statusSection {
 	}
 	for _, t := range slices.Sorted(maps.Keys(s.Expiring)) {
 		for _, line := range s.Expiring[t] {
-			out.add("Tenant %s: %s", t, line)
+			out.add("Tenant %s: %s", name(t), line)
 		}
 	}
 	return out
@@ -374,11 +419,11 @@ func asideSection(s *reporter.Status) statusSection {
 	return out
 }
 
-func unreadableSection(s *reporter.Status) statusSection {
+func unreadableSection(s *reporter.Status, name func(schemas.Tenant) string) statusSection {
 	out := statusSection{Title: "Manifests that cannot be read", Next: "Restore them; “playmeter verify” says what else is wrong."}
 	for i := range s.Months {
 		if m := &s.Months[i]; m.Unreadable != "" {
-			out.add("%s %s: %s", m.Tenant, m.Period, m.Unreadable)
+			out.add("%s %s: %s", name(m.Tenant), m.Period, m.Unreadable)
 		}
 	}
 	return out
@@ -403,11 +448,11 @@ func missingSection(s *reporter.Status) statusSection {
 	return out
 }
 
-func rejectedSection(s *reporter.Status) statusSection {
+func rejectedSection(s *reporter.Status, name func(schemas.Tenant) string) statusSection {
 	out := statusSection{Title: "Rejected rows", Next: "Write the files anew under their keys; docs/reports.md says what the reasons mean."}
 	for i := range s.Months {
 		if m := &s.Months[i]; len(m.Rejected) > 0 {
-			out.add("%s %s: %s", m.Tenant, m.Period, reasonsText(m.Rejected))
+			out.add("%s %s: %s", name(m.Tenant), m.Period, reasonsText(m.Rejected))
 		}
 	}
 	if len(s.Placeless) > 0 {
@@ -416,18 +461,18 @@ func rejectedSection(s *reporter.Status) statusSection {
 	return out
 }
 
-func waitingSection(s *reporter.Status) statusSection {
+func waitingSection(s *reporter.Status, name func(schemas.Tenant) string) statusSection {
 	out := statusSection{Title: "Final months that changed since"}
 	for i := range s.Months {
 		m := &s.Months[i]
 		switch w := m.Waiting; {
 		case w == nil:
 		case w.TooLate:
-			out.add("%s %s: too late for a restatement, since %s (%s)", m.Tenant, m.Period, w.Until.UTC().Format(time.DateOnly), w.By)
+			out.add("%s %s: too late for a restatement, since %s (%s)", name(m.Tenant), m.Period, w.Until.UTC().Format(time.DateOnly), w.By)
 		case !w.After.IsZero():
-			out.add("%s %s: restated not before %s (reports.restate.every)", m.Tenant, m.Period, instantOf(w.After).Text)
+			out.add("%s %s: restated not before %s (reports.restate.every)", name(m.Tenant), m.Period, instantOf(w.After).Text)
 		default:
-			out.add("%s %s: the next run of the month restates it, if its reports change", m.Tenant, m.Period)
+			out.add("%s %s: the next run of the month restates it, if its reports change", name(m.Tenant), m.Period)
 		}
 	}
 	return out

@@ -16,9 +16,13 @@ const maxForm = 16 << 10
 type signInData struct {
 	Next    string // where to go afterwards
 	Ended   bool   // somebody was signed in, and is no more
+	Out     bool   // they signed out
 	Problem string // why the token was not taken
 	As      string // who is signed in already
 }
+
+// endedByThem is in the address of the form for who has signed out; of others that were signed in it says 1.
+const endedByThem = "out"
 
 // signInPage asks for a token. Where there are none yet there is nothing to sign in with.
 func (v *service) signInPage(w http.ResponseWriter, q *request) error {
@@ -26,7 +30,8 @@ func (v *service) signInPage(w http.ResponseWriter, q *request) error {
 	if q.caller.local {
 		return seeOther(w, next)
 	}
-	data := signInData{Next: next, Ended: q.query.Get("ended") != ""}
+	ended := q.query.Get("ended")
+	data := signInData{Next: next, Ended: ended != "" && ended != endedByThem, Out: ended == endedByThem && !q.caller.signed}
 	if q.caller.signed {
 		data.As = q.caller.token.Name
 	}
@@ -98,7 +103,7 @@ func (v *service) signOut(w http.ResponseWriter, q *request) error {
 	if q.caller.local {
 		return seeOther(w, "/")
 	}
-	return seeOther(w, pathSignIn)
+	return seeOther(w, pathSignIn+"?ended="+endedByThem)
 }
 
 // readForm reads what a form posts, from its body alone.

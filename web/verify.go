@@ -39,6 +39,7 @@ type monthID struct {
 // check is one of them.
 type check struct {
 	mu          sync.Mutex
+	run         string // the one that stood when it began
 	began       time.Time
 	ended       time.Time // zero: it is under way
 	done, total int64     // bytes
@@ -57,14 +58,15 @@ func (c *checks) checkOf(id monthID) *check {
 	return last
 }
 
-// begin begins a check of a month, unless one is under way, or has just ended: then begun is nil, and so is the problem.
-func (c *checks) begin(id monthID, who string, now time.Time) (begun *check, end func(), err error) {
+// begin begins a check of a month whose newest run is given, unless one is under way, or one of that run has just
+// ended: then begun is nil, and so is the problem.
+func (c *checks) begin(id monthID, run, who string, now time.Time) (begun *check, end func(), err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.of == nil {
 		c.of, c.flows = newRecent[monthID, *check](checksKept), newShares[string](checksMonths, 1)
 	}
-	if last, ok := c.of.get(id); ok && !last.due(now) {
+	if last, ok := c.of.get(id); ok && !last.due(run, now) {
 		return nil, nil, nil
 	}
 	end, own := c.flows.take(who)
@@ -75,25 +77,26 @@ func (c *checks) begin(id monthID, who string, now time.Time) (begun *check, end
 		return nil, nil, retryAfter(newProblem(http.StatusTooManyRequests, "Months of others are being checked: ask again soon."), 5*time.Second)
 	}
 	c.of.remove(id)
-	begun = &check{began: now}
+	begun = &check{run: run, began: now}
 	c.of.put(id, begun)
 	return begun, end, nil
 }
 
 // due tells whether the month may be checked again.
-func (c *check) due(now time.Time) bool {
+func (c *check) due(run string, now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return !c.ended.IsZero() && now.Sub(c.ended) >= checkAgain
+	return !c.ended.IsZero() && (c.run != run || now.Sub(c.ended) >= checkAgain)
 }
 
 // verifyMonth begins to check a month, and sends the browser back to its page, which tells what came of it.
 func (v *service) verifyMonth(w http.ResponseWriter, q *request) error {
 	id := monthID{q.tenant, q.month}
-	if _, err := v.Reports.PublishedMonth(q.Context(), q.tenant, q.month); err != nil {
+	m, err := v.Reports.PublishedMonth(q.Context(), q.tenant, q.month)
+	if err != nil {
 		return v.orNoTenant(q, err)
 	}
-	begun, end, err := v.checks.begin(id, q.caller.token.ID, v.Now())
+	begun, end, err := v.checks.begin(id, newestRun(m), q.caller.token.ID, v.Now())
 	if err != nil {
 		return err
 	}
@@ -133,9 +136,11 @@ type checkView struct {
 	Done    figure
 	Total   figure
 	Failed  *problemData // it could not be done
+	Newer   string       // the run that was made since; empty: none was
 
 	Good     bool
 	Runs     string // how many
+	All      bool   // the caller reads all reports, so that they are told how many there are
 	Objects  string
 	Bytes    figure
 	SignedBy []string // fingerprints
@@ -146,10 +151,10 @@ type checkView struct {
 	Notes    []string
 }
 
-// checkOf is what a caller is told of the last check of a month.
-func (v *service) checkOf(q *request) checkView {
+// checkOf is what a caller is told of the last check of a month whose newest run is given.
+func (v *service) checkOf(q *request, newest string) checkView {
 	here := monthPath(q.tenant, q.month)
-	view := checkView{Action: here + "/verify", Refresh: here + "#check"}
+	view := checkView{Action: here + "/verify", Refresh: here + "#check", All: q.caller.reads(schemas.ReportUsage) && q.caller.reads(schemas.ReportSessions)}
 	c := v.checks.checkOf(monthID{q.tenant, q.month})
 	if c == nil {
 		return view
@@ -158,6 +163,9 @@ func (v *service) checkOf(q *request) checkView {
 	defer c.mu.Unlock()
 	view.Any, view.Began, view.Ended, view.Flying = true, c.began, c.ended, c.ended.IsZero()
 	view.Done, view.Total = bytesFigure(c.done), bytesFigure(c.total)
+	if !view.Flying && c.run != newest {
+		view.Newer = newest
+	}
 	if c.err != nil {
 		view.Failed = &problemData{Title: "The month could not be checked", Detail: storeDetail}
 	}
@@ -178,8 +186,11 @@ func (v *service) checkOf(q *request) checkView {
 	}
 	if more := len(o.Findings) - len(view.Findings); more > 0 {
 		view.More = plural(int64(more), "finding")
+		if !view.All {
+			view.More = "findings about what your token is not for"
+		}
 	}
-	if q.caller.reads(schemas.ReportUsage) && q.caller.reads(schemas.ReportSessions) {
+	if view.All {
 		view.Notes = o.Notes[:min(len(o.Notes), findingsShown)]
 	}
 	return view

@@ -15,6 +15,7 @@ type Watch struct {
 	mu     sync.Mutex
 	flight *flight
 	past   []pastRun // newest first
+	done   int       // how many runs have ended
 }
 
 const (
@@ -87,6 +88,7 @@ func (w *Watch) Done(month schemas.Period, result *reporter.Result, err error, n
 		began = w.flight.Began
 	}
 	w.flight = nil
+	w.done++
 	var came []pastRun
 	if err != nil {
 		came = append(came, pastRun{Month: month, Began: began, Took: now.Sub(began), Error: err.Error()})
@@ -107,6 +109,16 @@ func pastRunOf(t *reporter.TenantResult, result *reporter.Result, began, now tim
 		p.AsOf, p.Read = t.Manifest.AsOf, t.Manifest.Events.Read
 	}
 	return p
+}
+
+// ended is how many runs have ended.
+func (w *Watch) ended() int {
+	if w == nil {
+		return 0
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.done
 }
 
 // look is what there is to tell. The flight is a copy; nil: none is in flight.

@@ -177,7 +177,6 @@ func testWithoutScripts(t *testing.T, w *pagesWorld) {
 		if js[bool](b, `!!window.htmx || !!window.echarts || !!document.querySelector("canvas")`) {
 			t.Fatal("scripts run")
 		}
-		b.do(chromedp.Click(chromedp.CSS("#days details summary")))
 		if n := js[int](b, `[...document.querySelectorAll("#days-table tbody tr")].filter((tr) => tr.offsetHeight > 0).length`); n == 0 {
 			t.Error("no day is shown")
 		}

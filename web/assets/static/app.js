@@ -211,6 +211,9 @@
     const data = JSON.parse(text.textContent);
     if (!data.labels || data.labels.length === 0 || !data.series || data.series.length === 0) return;
     charts.set(box, null); // it is on its way
+    const details = box.parentElement.querySelector("details");
+    // The map's table stays open: it stands beside the map, and says more.
+    if (details && box.dataset.chart !== "map") details.open = false; // at once, so that it is not seen to close
     try {
       const echarts = await loadECharts();
       const titles = box.dataset.chart === "map" ? await loadWorld(echarts) : null;
@@ -226,7 +229,6 @@
     } catch (problem) {
       charts.delete(box);
       box.hidden = true; // the table beside it says the same
-      const details = box.parentElement.querySelector("details");
       if (details) details.open = true;
       say("A chart could not be drawn; its table says the same.");
     }
