@@ -50,9 +50,9 @@ func newAsker(t testing.TB, f *fixture) *asker {
 	t.Cleanup(func() { _ = db.Close() })
 	db.SetMaxOpenConns(1)
 	a := &asker{t, db}
-	a.do(`CREATE TABLE r AS SELECT row_number() OVER (ORDER BY tenant, "start", session_id, object_id, key) AS n, * REPLACE (left(title, 2048) AS title,
-		left(node_host, 2048) AS node_host, left(client_country, 2048) AS client_country, left(client_region, 2048) AS client_region, left(client_city, 2048) AS client_city,
-		left(node_region, 2048) AS node_region) FROM read_parquet('` + dir + `/*/*', hive_partitioning = true)`)
+	a.do(`CREATE TABLE r AS SELECT row_number() OVER (ORDER BY tenant, "start", session_id, object_id, key) AS n, * REPLACE (left(title, 1024) AS title,
+		left(node_host, 1024) AS node_host, left(client_country, 1024) AS client_country, left(client_region, 1024) AS client_region, left(client_city, 1024) AS client_city,
+		left(node_region, 1024) AS node_region) FROM read_parquet('` + dir + `/*/*', hive_partitioning = true)`)
 	a.do(`CREATE TABLE s AS SELECT *, CASE WHEN user_id <> '' THEN user_id WHEN auth_identity <> '' THEN auth_identity WHEN auth_addr <> '' THEN auth_addr ELSE auth_email END AS u,
 		begun AND watched_us > 0 AS v, strftime(epoch_ms((epoch_ns("start") // 86400000000000) * 86400000), '%Y-%m-%d') AS d FROM r`)
 	// what each server had: the session's own where no shares are known

@@ -47,10 +47,10 @@ func (k known) ip() string                   { return k.field(schemas.FieldClien
 
 func (k known) stream() string { return cmp.Or(cutText(string(k.Title)), string(k.Object)) }
 
-// cutText is what is kept of a text: its first 2,048 characters. Viewers and sessions are told apart by all of it.
+// cutText is what is kept of a text: its first 1,024 characters. Viewers and sessions are told apart by all of it.
 func cutText(text string) string {
-	if runes := []rune(text); len(runes) > 2048 {
-		return string(runes[:2048])
+	if runes := []rune(text); len(runes) > 1024 {
+		return string(runes[:1024])
 	}
 	return text
 }

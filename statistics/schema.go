@@ -17,8 +17,9 @@ var schema = []string{
 	// What is beyond 2^63-1 is told as that: so a sum never wraps, and never keeps a page from being shown.
 	`CREATE MACRO total(x) AS least(coalesce(sum(x), 0), 9223372036854775807)::BIGINT`,
 
-	// Texts of viewers may have any length, and no use beyond this one. What tells viewers apart is the whole text.
-	`CREATE MACRO cut(x) AS left(x, 2048)`,
+	// Texts of viewers may have any length, and no use beyond this one: pages, and the cursors in their addresses, stay short.
+	// What tells viewers apart is the whole text.
+	`CREATE MACRO cut(x) AS left(x, 1024)`,
 
 	`CREATE TABLE about (version INTEGER NOT NULL, made TIMESTAMP NOT NULL)`,
 

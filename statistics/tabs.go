@@ -65,9 +65,6 @@ const (
 
 func text(expr string) key { return key{expr, typeText} }
 
-// long is a key of a text that may have any length: its first characters are sorted by, so that cursors stay short.
-func long(expr string) key { return key{"left(" + expr + ", 300)", typeText} }
-
 func number(expr string) key { return key{expr, typeNumber} }
 
 // Columns that look the same wherever they are.
@@ -91,14 +88,14 @@ var (
 // sessionTies make the order of sessions total.
 var sessionTies = []key{{"started", typeTime}, text("tenant"), number("nth")}
 
-var placeKeys = []key{long("country"), {"ip_high", typeUnsigned}, {"ip_low", typeUnsigned}, long("ip")}
+var placeKeys = []key{text("country"), {"ip_high", typeUnsigned}, {"ip_low", typeUnsigned}, text("ip")}
 
 var tabs = map[Tab]tab{
 	TabPlayback: {
 		columns: []Column{columnStream, columnProtocol, columnHost, columnPlace, columnTraffic, columnCreated, columnView},
 		sort:    "created",
 		keys: map[string][]key{
-			"stream": {long("stream")}, "protocol": {long("protocol")}, "hostname": {long("hostname")}, "place": placeKeys,
+			"stream": {text("stream")}, "protocol": {text("protocol")}, "hostname": {text("hostname")}, "place": placeKeys,
 			"traffic": {number("bytes")}, "created": {{"started", typeTime}}, "view_time": {number("view_us")},
 		},
 		ties: sessionTies,
@@ -116,7 +113,7 @@ var tabs = map[Tab]tab{
 		columns: []Column{columnStream, columnTraffic, columnViews, columnView},
 		sort:    "view_time",
 		keys: map[string][]key{
-			"stream": {long(of("stream"))}, "traffic": {number(sumBytes)}, "views": {number(sumViews)}, "view_time": {number(sumView)},
+			"stream": {text(of("stream"))}, "traffic": {number(sumBytes)}, "views": {number(sumViews)}, "view_time": {number(sumView)},
 		},
 		ties:  []key{text("tenant"), text("object_id")},
 		group: []string{"tenant", "object_id"},
@@ -130,7 +127,7 @@ var tabs = map[Tab]tab{
 		columns: []Column{columnHost, columnServerIP, columnTraffic, columnViews, columnView},
 		sort:    "traffic",
 		keys: map[string][]key{
-			"hostname": {long("any_value(server_host)")}, "ip": {long("any_value(server_ip)")}, "traffic": {number(sumBytes)}, "views": {number(sumViews)},
+			"hostname": {text("any_value(server_host)")}, "ip": {text("any_value(server_ip)")}, "traffic": {number(sumBytes)}, "views": {number(sumViews)},
 			"view_time": {number(sumView)},
 		},
 		ties:  []key{text("server")},
@@ -146,9 +143,9 @@ var tabs = map[Tab]tab{
 		columns: []Column{columnUser, columnViews, columnPlace, columnTraffic, columnView, columnAgent, columnReferrers},
 		sort:    "view_time",
 		keys: map[string][]key{
-			"user": {long("any_value(user_name)")}, "views": {number(sumViews)}, "traffic": {number(sumBytes)}, "view_time": {number(sumView)},
-			"place": {long(of("country")), {of("ip_high"), typeUnsigned}, {of("ip_low"), typeUnsigned}, long(of("ip"))},
-			"agent": {long(of("user_agent"))}, "referrer": {long(of("referrer"))},
+			"user": {text("any_value(user_name)")}, "views": {number(sumViews)}, "traffic": {number(sumBytes)}, "view_time": {number(sumView)},
+			"place": {text(of("country")), {of("ip_high"), typeUnsigned}, {of("ip_low"), typeUnsigned}, text(of("ip"))},
+			"agent": {text(of("user_agent"))}, "referrer": {text(of("referrer"))},
 		},
 		ties:  []key{{"viewer", typeViewer}},
 		group: []string{"viewer"},
@@ -172,8 +169,8 @@ func uniqueTab() tab {
 		columns: []Column{columnStream, columnProtocol, columnPlace, columnTraffic, columnCreated, columnView, columnAgent, columnReferrer, columnJoined},
 		sort:    "created",
 		keys: map[string][]key{
-			"stream": {long("stream")}, "protocol": {long("protocol")}, "place": placeKeys, "traffic": {number(bytes)}, "created": {{"started", typeTime}},
-			"view_time": {number(view)}, "agent": {long("user_agent")}, "referrer": {long("referrer")}, "joined": {number(joined)},
+			"stream": {text("stream")}, "protocol": {text("protocol")}, "place": placeKeys, "traffic": {number(bytes)}, "created": {{"started", typeTime}},
+			"view_time": {number(view)}, "agent": {text("user_agent")}, "referrer": {text("referrer")}, "joined": {number(joined)},
 		},
 		ties: sessionTies,
 		fields: []field{
