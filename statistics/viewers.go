@@ -62,7 +62,7 @@ func asTexts(text string) string { return "SELECT viewer::VARCHAR FROM (" + text
 
 // ofViewers is what is shown of some viewers.
 func (q *query) ofViewers(viewers []string) statement {
-	some := "[" + strings.Join(viewers, ", ") + "]::UHUGEINT[]" // the database's own numbers; as a list, because it compares with each of an IN
-	text := "SELECT " + q.values() + " FROM sessions WHERE viewer IN (SELECT unnest(" + some + ")) AND " + q.where.text + " GROUP BY viewer" + q.sorting.orderBy()
+	some := "['" + strings.Join(viewers, "', '") + "']::UHUGEINT[]" // the database's own numbers; as a relation: each of an IN would be compared with
+	text := "SELECT " + q.values() + " FROM sessions JOIN (SELECT unnest(" + some + ") AS viewer) USING (viewer) WHERE " + q.where.text + " GROUP BY viewer" + q.sorting.orderBy()
 	return statement{text, q.where.args}
 }
