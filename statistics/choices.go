@@ -32,7 +32,7 @@ func (d *Database) Choices(ctx context.Context, scope Scope, f Filter) (*Choices
 			*c.into = append(*c.into, a.Columns[0].at(i).text)
 		}
 	}
-	a, err := d.read(ctx, statement{"SELECT server, coalesce(arg_max(hostname, (day, tenant)) FILTER (hostname <> ''), '') FROM day_servers WHERE " + where.text +
+	a, err := d.read(ctx, statement{"SELECT server, " + lastOf("hostname", "''") + " FROM day_servers WHERE " + where.text +
 		" GROUP BY server ORDER BY sum(sessions) DESC, server LIMIT " + strconv.Itoa(maxChoices), where.args}, maxChoices)
 	if err != nil {
 		return nil, err

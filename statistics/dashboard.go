@@ -71,7 +71,7 @@ func topStreams(ctx context.Context, r reader, month condition, out *Dashboard) 
 }
 
 func topServers(ctx context.Context, r reader, month condition, out *Dashboard) (err error) {
-	const from = "SELECT '' AS tenant, server AS id, coalesce(arg_max(hostname, (day, tenant)) FILTER (hostname <> ''), server) AS name, " + daySums + " FROM day_servers"
+	from := "SELECT '' AS tenant, server AS id, " + lastOf("hostname", "server") + " AS name, " + daySums + " FROM day_servers"
 	if out.ServersByTraffic, err = top(ctx, r, month, from, "server", "b"); err != nil {
 		return err
 	}

@@ -305,7 +305,7 @@ func (d *Database) Totals(ctx context.Context, scope Scope, f Filter) (Totals, e
 		return Totals{}, err
 	}
 	where := all(scope.where(), f.where())
-	a, err := d.read(ctx, statement{"SELECT count(*), " + sumViews + ", coalesce(" + sumBytes + ", 0), coalesce(" + sumView + ", 0) FROM sessions WHERE " + where.text, where.args}, 1)
+	a, err := d.read(ctx, statement{"SELECT count(*), " + sumViews + ", " + sumBytes + ", " + sumView + " FROM sessions WHERE " + where.text, where.args}, 1)
 	if err != nil {
 		return Totals{}, fmt.Errorf("add up sessions: %w", err)
 	}
@@ -322,7 +322,7 @@ func (d *Database) State(ctx context.Context, scope Scope) ([]MonthState, error)
 	return out, err
 }
 
-// periods are the months that a day may belong to: one.
+// periodOf is the month that a day belongs to.
 func periodOf(day schemas.Day) schemas.Period {
 	return schemas.PeriodOf(time.Unix(0, day.Start()).UTC())
 }

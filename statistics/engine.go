@@ -144,7 +144,6 @@ func rewrite(s settings) error {
 		return err
 	}
 	db := sql.OpenDB(connector)
-	quoted := func(path string) string { return "'" + strings.ReplaceAll(path, "'", "''") + "'" }
 	for _, text := range []string{"ATTACH " + quoted(old) + " AS old", "ATTACH " + quoted(fresh) + " AS fresh", "COPY FROM DATABASE old TO fresh", "DETACH fresh", "DETACH old"} {
 		if _, err := db.Exec(text); err != nil {
 			return errors.Join(err, db.Close())
@@ -158,6 +157,9 @@ func rewrite(s settings) error {
 	}
 	return os.Rename(fresh, old)
 }
+
+// quoted is a text as SQL writes it: for the names of our own files, where no question mark may stand.
+func quoted(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
 
 func (e *engine) prepare(folder string) error {
 	ctx := context.Background()
@@ -175,7 +177,7 @@ func (e *engine) prepare(folder string) error {
 		}
 	}
 	for _, text := range []string{
-		"SET allowed_directories = ['" + strings.ReplaceAll(folder, "'", "''") + "']",
+		"SET allowed_directories = [" + quoted(folder) + "]",
 		"SET enable_external_access = false",
 		"SET lock_configuration = true",
 	} {

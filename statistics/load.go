@@ -53,7 +53,7 @@ func (a *arrival) statements() []statement {
 func (a *arrival) incoming() string {
 	files := make([]string, len(a.files))
 	for i, f := range a.files {
-		files[i] = "'" + strings.ReplaceAll(f, "'", "''") + "'"
+		files[i] = quoted(f)
 	}
 	user := "coalesce(nullif(user_id, ''), nullif(auth_identity, ''), nullif(auth_addr, ''), auth_email)"
 	return `SELECT ?::VARCHAR AS tenant, ?::DATE AS day, ?::BIGINT + row_number() OVER (ORDER BY filename, file_row_number) - 1 AS nth,

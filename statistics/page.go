@@ -161,8 +161,7 @@ func (q *query) byServer() statement {
 			UNION ALL
 			SELECT s.tenant, s.nth, m.server, m.bytes, m.view_us, s.begun
 			FROM (SELECT tenant, nth, begun FROM sessions WHERE moved AND ` + q.where.text + `) s JOIN moves m USING (tenant, nth))
-		LEFT JOIN (SELECT server, coalesce(arg_max(hostname, (day, tenant)) FILTER (hostname <> ''), '') AS server_host,
-				coalesce(arg_max(server_ip, (day, tenant)) FILTER (server_ip <> ''), '') AS server_ip
+		LEFT JOIN (SELECT server, ` + lastOf("hostname", "''") + ` AS server_host, ` + lastOf("server_ip", "''") + ` AS server_ip
 			FROM day_servers WHERE ` + all(q.scope).text + ` GROUP BY server) USING (server))`
 	s := q.grouped(from, condition{text: "true"})
 	s.Args = slices.Concat(q.where.args, q.where.args, q.scope.args, s.Args)

@@ -35,8 +35,8 @@ type tab struct {
 // ofDays is the tab as the days know it.
 func (t tab) ofDays() tab {
 	same := strings.NewReplacer(sumViews, "total(views)", "count(*)", "total(sessions)", of("stream"), "arg_max(stream, day)",
-		"any_value(server_host)", "coalesce(arg_max(hostname, (day, tenant)) FILTER (hostname <> ''), '')",
-		"any_value(server_ip)", "coalesce(arg_max(server_ip, (day, tenant)) FILTER (server_ip <> ''), '')").Replace
+		"any_value(server_host)", lastOf("hostname", "''"),
+		"any_value(server_ip)", lastOf("server_ip", "''")).Replace
 	keys := map[string][]key{}
 	for name, of := range t.keys {
 		for _, k := range of {
@@ -185,6 +185,11 @@ func uniqueTab() tab {
 
 // of is a column of the newest session of a group.
 func of(column string) string { return "arg_max(" + column + ", nth)" }
+
+// lastOf is the last text that the days know of a server, and otherwise another.
+func lastOf(column, otherwise string) string {
+	return "coalesce(arg_max(" + column + ", (day, tenant)) FILTER (" + column + " <> ''), " + otherwise + ")"
+}
 
 // others counts the different texts of a group besides the newest session's; none is no text.
 func others(column string) string {
