@@ -256,12 +256,14 @@ func (b *tab) prefer(pairs ...string) {
 	}
 }
 
-// noOverflow wants the page to be no wider than the screen.
+// noOverflow wants the page to be no wider than the screen, once its charts have followed a change of it.
 func (b *tab) noOverflow() {
 	b.Helper()
-	wide := js[string](b, `(() => {
+	wide := js[string](b, `(async () => {
+		const fits = () => document.documentElement.scrollWidth <= document.documentElement.clientWidth && window.innerWidth <= %d;
+		for (const end = performance.now() + 5000; !fits() && performance.now() < end;) await new Promise((r) => setTimeout(r, 25));
+		if (fits()) return "";
 		const most = document.documentElement.clientWidth;
-		if (document.documentElement.scrollWidth <= most && window.innerWidth <= %d) return "";
 		return window.innerWidth + ": " + [...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > most + 1).map((e) => e.outerHTML.slice(0, 120)).slice(0, 5).join("\n");
 	})()`, b.width)
 	if wide != "" {
