@@ -15,7 +15,7 @@ import (
 //   - On every page that is opened, anything that the browser complains of is a failure: messages on its console, exceptions,
 //     what the Content-Security-Policy forbids, requests to others, dialogs.
 func TestPages(t *testing.T) {
-	w := newPagesWorld(t, 150_000)
+	w := newPagesWorld(t, 300_000)
 	for _, part := range []struct {
 		name string
 		test func(*testing.T, *pagesWorld)
