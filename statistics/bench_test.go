@@ -188,7 +188,7 @@ func (c *crowd) deep(d *Database, tab Tab, i int) View {
 	q, _ := newQuery(Scope{All: true}, v)
 	values := map[string]string{"started": fmt.Sprintf("2026-10-%02d 12:00:00", 1+i), "tenant": "iten1", "nth": "0", sumView: strconv.FormatInt(2e9*int64(i+1), 10),
 		sumBytes: strconv.FormatInt(1e12*int64(i+1), 10), "object_id": "iq__1object0001", "server": "inod1", "viewer": "17"}
-	var at cursor
+	at := cursor{Order: q.named}
 	for _, k := range q.sorting.keys {
 		at.Values = append(at.Values, values[k.expr])
 	}

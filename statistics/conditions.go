@@ -16,6 +16,7 @@ func (f Filter) where() condition {
 		}
 	}
 	add(f.Object != "", "object_id = ?", f.Object)
+	add(f.Viewer != "", "viewer = ?::UHUGEINT", f.Viewer)
 	add(f.From != "", "day >= ?::DATE", f.From)
 	add(f.To != "", "day <= ?::DATE", f.To)
 	add(f.Agent == NotKnown, "user_agent = ''")
@@ -33,7 +34,16 @@ func (f Filter) where() condition {
 			e.text = ""
 			add(true, e.column+" = ''")
 		}
-		add(e.text != "", e.column+" IN (?, ?, ?)", e.text, literal(e.text), strings.TrimSpace(e.text))
+		trimmed := strings.TrimSpace(e.text)
+		switch {
+		case e.text == "":
+		case e.column == "country": // codes, which people type as they like
+			add(true, e.column+" IN (?, ?, ?)", literal(e.text), trimmed, strings.ToUpper(trimmed))
+		case e.column == "protocol":
+			add(true, e.column+" IN (?, ?, ?, ?)", e.text, literal(e.text), trimmed, strings.ToLower(trimmed))
+		default:
+			add(true, e.column+" IN (?, ?, ?)", e.text, literal(e.text), trimmed)
+		}
 	}
 	return all(conditions...)
 }

@@ -14,6 +14,7 @@ import (
 // A cursor is between two rows of a view: the values that a row is sorted by, as texts, and on which side of it the
 // page lies.
 type cursor struct {
+	Order  string   `json:"o"`           // the list and its order, as orderOf names them
 	Back   bool     `json:"b,omitempty"` // the rows before it are asked for
 	Values []string `json:"v"`
 }
@@ -31,8 +32,16 @@ func (c *cursor) String() string {
 	return base64.RawURLEncoding.EncodeToString(bytes.TrimSpace(text.Bytes()))
 }
 
-// parseCursor reads a cursor for rows that are sorted by some keys; nil: the first page.
-func parseCursor(text string, keys []key) (*cursor, error) {
+// orderOf names a list and its order.
+func orderOf(t Tab, sort string, desc bool) string {
+	if desc {
+		return string(t) + " by " + sort + ", falling"
+	}
+	return string(t) + " by " + sort
+}
+
+// parseCursor reads a cursor for rows of an order, that are sorted by some keys; nil: the first page.
+func parseCursor(text, order string, keys []key) (*cursor, error) {
 	if text == "" {
 		return nil, nil
 	}
@@ -41,7 +50,7 @@ func parseCursor(text string, keys []key) (*cursor, error) {
 	if err == nil && len(text) <= maxCursor {
 		err = json.Unmarshal(raw, &c)
 	}
-	if err != nil || !slices.EqualFunc(c.Values, keys, func(text string, k key) bool { return k.takes(text) }) {
+	if err != nil || c.Order != order || !slices.EqualFunc(c.Values, keys, func(text string, k key) bool { return k.takes(text) }) {
 		return nil, fmt.Errorf("%w: the link to this page is damaged, or for another order; begin with the first page", ErrView)
 	}
 	return &c, nil
@@ -115,6 +124,15 @@ func (s sorting) after(values []string) condition {
 		c = condition{fmt.Sprintf("%s %s= %s AND (%s %s %s OR (%s))", k.expr, past, of, k.expr, past, of, c.text), append([]any{values[i], values[i]}, c.args...)}
 	}
 	return c
+}
+
+// byPlace is orderBy where the keys are columns that are named k0, k1 and so on.
+func (s sorting) byPlace() string {
+	named := sorting{desc: s.desc}
+	for i, k := range s.keys {
+		named.keys = append(named.keys, key{fmt.Sprintf("k%d", i), k.sqlType})
+	}
+	return named.orderBy()
 }
 
 // columns are the values of the keys as texts, for cursors.

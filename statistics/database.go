@@ -84,22 +84,15 @@ func Open(ctx context.Context, o Options) (*Database, error) {
 		return nil, err
 	}
 	o.Folder = folder
-	if err := os.MkdirAll(o.Folder, 0o700); err != nil {
-		return nil, fmt.Errorf("make the folder of the statistics: %w", err)
-	}
-	if err := os.Chmod(o.Folder, 0o700); err != nil {
-		return nil, fmt.Errorf("make the folder of the statistics private: %w", err)
-	}
-	lock, err := bucket.LockFolder(o.Folder)
-	if err != nil {
+	d := &Database{o: o, slots: make(chan struct{}, atOnce), exports: make(chan struct{}, exportsAtOnce), following: newFollowing()}
+	if err := d.takeFolder(); err != nil {
 		return nil, err
 	}
-	d := &Database{o: o, lock: lock, slots: make(chan struct{}, atOnce), exports: make(chan struct{}, exportsAtOnce), following: newFollowing()}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err := d.start(ctx); err != nil {
 		if ctx.Err() != nil {
-			return nil, errors.Join(ctx.Err(), lock.Close())
+			return nil, errors.Join(ctx.Err(), d.lock.Close())
 		}
 		d.notStarted(err)
 	}
@@ -305,7 +298,11 @@ func (d *Database) Totals(ctx context.Context, scope Scope, f Filter) (Totals, e
 		return Totals{}, err
 	}
 	where := all(scope.where(), f.where())
-	a, err := d.read(ctx, statement{"SELECT count(*), " + sumViews + ", " + sumBytes + ", " + sumView + " FROM sessions WHERE " + where.text, where.args}, 1)
+	sums := "count(*), " + sumViews + ", " + sumBytes + ", " + sumView + " FROM sessions"
+	if f.daysAlone() {
+		sums = daySums + " FROM day_protocols"
+	}
+	a, err := d.read(ctx, statement{"SELECT " + sums + " WHERE " + where.text, where.args}, 1)
 	if err != nil {
 		return Totals{}, fmt.Errorf("add up sessions: %w", err)
 	}

@@ -58,7 +58,7 @@ func (e *exporting) rows(p *Page) error {
 		if e.tab == TabServers {
 			e.line = append(schemas.AppendID(e.line, []byte(p.Rows[i].Server), true), ',')
 		}
-		e.line = appendRow(e.line, p.Columns, &p.Rows[i])
+		e.line = appendRow(e.line, e.tab, p.Columns, &p.Rows[i])
 		if len(e.line) > 64<<10 {
 			if err := e.flush(); err != nil {
 				return err
@@ -90,7 +90,9 @@ func exportColumns(t Tab, tenant bool) []string {
 		case KindStream:
 			out = append(out, c.Name, "object_id")
 		case KindPlace:
-			out = append(out, "country", "ip")
+			if out = append(out, "country", "ip"); t == TabUsers {
+				out = append(out, "other_ips")
+			}
 		case KindBytes:
 			out = append(out, "bytes")
 		case KindMicros:
@@ -98,19 +100,27 @@ func exportColumns(t Tab, tenant bool) []string {
 		case KindReferrer:
 			out = append(out, c.Name, "other_referrers")
 		default:
-			out = append(out, c.Name)
+			if out = append(out, c.Name); t == TabUsers && c.Name == columnAgent.Name {
+				out = append(out, "other_agents")
+			}
 		}
 	}
 	return out
 }
 
 // appendRow appends the cells of a row and a line feed.
-func appendRow(b []byte, columns []Column, r *Row) []byte {
+func appendRow(b []byte, t Tab, columns []Column, r *Row) []byte {
 	for i, c := range columns {
 		if i > 0 {
 			b = append(b, ',')
 		}
 		b = appendExport(b, c, r)
+		switch {
+		case t == TabUsers && c.Kind == KindPlace:
+			b = strconv.AppendInt(append(b, ','), r.OtherIPs, 10)
+		case t == TabUsers && c.Name == columnAgent.Name:
+			b = strconv.AppendInt(append(b, ','), r.OtherAgents, 10)
+		}
 	}
 	return append(b, '\n')
 }

@@ -18,7 +18,7 @@ var heads = map[Tab]string{
 	TabPlayback: "stream,object_id,protocol,hostname,country,ip,bytes,created,view_secs",
 	TabStreams:  "stream,object_id,bytes,views,view_secs",
 	TabServers:  "server,hostname,ip,bytes,views,view_secs",
-	TabUsers:    "user,views,country,ip,bytes,view_secs,agent,referrer,other_referrers",
+	TabUsers:    "user,views,country,ip,other_ips,bytes,view_secs,agent,other_agents,referrer,other_referrers",
 	TabUnique:   "stream,object_id,protocol,country,ip,bytes,created,view_secs,agent,referrer,joined",
 }
 
@@ -35,7 +35,7 @@ func exported(scope Scope, tab Tab, rows []Row) string {
 		cells := map[string]string{"tenant": id(string(r.Tenant)), "stream": free(r.Stream), "object_id": id(string(r.Object)), "protocol": id(r.Protocol), "server": id(r.Server), "hostname": id(r.Host),
 			"country": id(r.Country), "ip": id(r.IP), "bytes": fmt.Sprint(r.Bytes), "created": r.Created.Truncate(time.Millisecond).Format("2006-01-02T15:04:05.000Z"),
 			"view_secs": decimal(r.Micros), "views": fmt.Sprint(r.Views), "user": free(r.User), "agent": free(r.Agent), "referrer": free(r.Referrer),
-			"other_referrers": fmt.Sprint(r.OtherReferrers), "joined": fmt.Sprint(r.Joined)}
+			"other_ips": fmt.Sprint(r.OtherIPs), "other_agents": fmt.Sprint(r.OtherAgents), "other_referrers": fmt.Sprint(r.OtherReferrers), "joined": fmt.Sprint(r.Joined)}
 		if tab == TabServers {
 			cells["ip"] = id(r.ServerIP)
 		}

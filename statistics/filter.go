@@ -23,6 +23,7 @@ type Filter struct {
 	Object  string   // object: the whole id of one, as it is
 	Stream  string   // stream: an object id or a title; * stands for any text
 	User    string   // user: the whole of it
+	Viewer  string   // viewer: the number of one, as [Row.Viewer] has it
 	IP      string   // ip: an address, or a network such as 203.0.113.0/24
 	Agent   string   // agent: a part of the user agent, in upper or lower case
 	Min     string   // min: least view time, seconds
@@ -90,7 +91,7 @@ func (f *Filter) texts() []struct {
 		name string
 		text *string
 	}{
-		{"from", &f.From}, {"to", &f.To}, {"object", &f.Object}, {"stream", &f.Stream}, {"user", &f.User}, {"ip", &f.IP}, {"agent", &f.Agent},
+		{"from", &f.From}, {"to", &f.To}, {"object", &f.Object}, {"stream", &f.Stream}, {"user", &f.User}, {"viewer", &f.Viewer}, {"ip", &f.IP}, {"agent", &f.Agent},
 		{"min", &f.Min}, {"max", &f.Max}, {"protocol", &f.Protocol}, {"country", &f.Country}, {"region", &f.Region}, {"city", &f.City},
 		{"server_region", &f.ServerRegion}, {"platform", &f.Platform}, {"os", &f.OS}, {"tier", &f.Tier}, {"drm", &f.DRM}, {"watched", &f.Watched},
 	}
@@ -171,6 +172,9 @@ func (f Filter) Check() error {
 	if _, err := parseNetwork(f.IP); f.IP != "" && f.IP != NotKnown && !pseudonym.MatchString(f.IP) && err != nil {
 		wrong("ip", "write an address such as 203.0.113.7, or a network such as 203.0.113.0/24 or 2001:db8::/32")
 	}
+	if k := (key{sqlType: typeViewer}); f.Viewer != "" && !k.takes(f.Viewer) {
+		wrong("viewer", "take it from a link of a list of users: it is the number of one")
+	}
 	least, errMin := parseSeconds(f.Min)
 	most, errMax := parseSeconds(f.Max)
 	switch {
@@ -213,7 +217,7 @@ func parseSeconds(text string) (int64, error) {
 	if text == "" {
 		return 0, nil
 	}
-	if len(part) > 6 || strings.ContainsAny(text, "+-") {
+	if len(part) > 6 || strings.ContainsAny(text, "+-") || whole+part == "" {
 		return 0, fmt.Errorf("%q is no number of seconds", text)
 	}
 	if len(whole) > 12 {

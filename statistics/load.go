@@ -30,6 +30,7 @@ func (a *arrival) statements() []statement {
 		do("DELETE FROM "+table+" WHERE tenant = ? AND day = ?::DATE", tenant, day)
 	}
 	do("DELETE FROM days WHERE tenant = ? AND day = ?::DATE", tenant, day)
+	do("UPDATE months SET counted = false WHERE tenant = ? AND period = ? AND counted", tenant, a.period.String())
 	if len(a.files) > 0 {
 		do("CREATE OR REPLACE TEMP TABLE incoming AS "+a.incoming(), tenant, day, int64(a.day)<<32, tenant, tenant, tenant, tenant)
 		do(insertSessions)

@@ -86,6 +86,8 @@ type MonthState struct {
 	Rows   int64     // sessions loaded
 	Named  int64     // sessions that the commit names: more than Rows where some were removed as old
 	Loaded time.Time
+	// Restatement is the number of the restatement that the run is of the final month; 0: it is none.
+	Restatement int64
 }
 
 // Choices are what the filters of a form offer: values that occur in the sessions of the days looked at, the most

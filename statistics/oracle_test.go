@@ -27,15 +27,15 @@ type known struct {
 	*schemas.Session
 	tenant schemas.Tenant
 	day    string
-	place  int64 // in the report
+	place  int64 // in the reports, one month after the other
 }
 
 // learn adds the sessions of a tenant, by day of the month, in the order of the report.
 func (o *oracle) learn(tenant schemas.Tenant, p schemas.Period, days map[int][]schemas.Session) {
 	for day := range 31 {
-		date := p.Start().AddDate(0, 0, day).Format(time.DateOnly)
+		date := p.Start().AddDate(0, 0, day)
 		for i := range days[day] {
-			o.all = append(o.all, known{&days[day][i], tenant, date, int64(day)<<32 + int64(i)})
+			o.all = append(o.all, known{&days[day][i], tenant, date.Format(time.DateOnly), date.Unix()/86400<<32 + int64(i)})
 		}
 	}
 }
@@ -143,6 +143,12 @@ func (o *oracle) pass(k known, f Filter) bool {
 	}
 	if len(f.Servers) > 0 && !slices.ContainsFunc(k.parts(), func(p part) bool { return slices.Contains(f.Servers, p.server) }) {
 		return false
+	}
+	if code := strings.TrimSpace(strings.ToUpper(f.Country)); f.Country != NotKnown && code == k.field(schemas.FieldClientCountry) {
+		f.Country = "" // however it was typed
+	}
+	if name := strings.TrimSpace(strings.ToLower(f.Protocol)); f.Protocol != NotKnown && name == k.field(schemas.FieldProtocol) {
+		f.Protocol = ""
 	}
 	for _, e := range [][2]string{{f.User, k.user()}, {f.Protocol, k.field(schemas.FieldProtocol)}, {f.Country, k.field(schemas.FieldClientCountry)},
 		{f.Region, k.field(schemas.FieldClientRegion)}, {f.City, k.field(schemas.FieldClientCity)}, {f.ServerRegion, k.field(schemas.FieldNodeRegion)},

@@ -9,10 +9,12 @@ import (
 // A query is how a page of a view is asked.
 type query struct {
 	tab     tab
+	named   string // its list and order, for cursors
 	sorting sorting
 	cursor  *cursor
 	scope   condition // whose sessions
-	where   condition // which of them: scope and filter
+	filter  Filter    // which of them
+	where   condition // scope and filter
 	form    form
 	limit   int
 }
@@ -39,7 +41,7 @@ func newQuery(scope Scope, v View) (*query, error) {
 	if err := v.Filter.Check(); err != nil {
 		return nil, err
 	}
-	q := &query{tab: t, limit: v.Limit}
+	q := &query{tab: t, filter: v.Filter, limit: v.Limit}
 	switch {
 	case v.Filter.daysAlone() && t.days != "":
 		q.form, q.tab = formDays, t.ofDays()
@@ -69,9 +71,10 @@ func (q *query) order(scope Scope, v View) error {
 		return fmt.Errorf("%w: the list %s has no column %q to sort by", ErrView, v.Tab, sort)
 	}
 	var err error
-	if q.cursor, err = parseCursor(v.Cursor, slices.Concat(keys, q.tab.ties)); err != nil {
+	if q.cursor, err = parseCursor(v.Cursor, orderOf(v.Tab, sort, desc), slices.Concat(keys, q.tab.ties)); err != nil {
 		return err
 	}
+	q.named = orderOf(v.Tab, sort, desc)
 	q.sorting = newSorting(keys, q.tab.ties, desc, q.cursor != nil && q.cursor.Back)
 	q.scope = scope.where()
 	q.where = all(q.scope, v.Filter.where())
@@ -149,7 +152,7 @@ func (q *query) having() condition {
 // grouped selects groups of the rows of a relation.
 func (q *query) grouped(from string, where condition) statement {
 	having := q.having()
-	text := "SELECT " + q.values() + " FROM " + from + " WHERE " + where.text + " GROUP BY " + strings.Join(q.tab.group, ", ") + having.text +
+	text := "SELECT " + q.values() + " FROM " + from + " WHERE " + where.text + " GROUP BY " + q.tab.groups() + having.text +
 		q.sorting.orderBy() + q.rowsAsked()
 	return statement{text, slices.Concat(where.args, having.args)}
 }
@@ -168,14 +171,25 @@ func (q *query) byServer() statement {
 	return s
 }
 
-// alike groups those sessions of a filter that are alike; a row shows what the first of them says.
+// alike groups those sessions of a filter that are alike; a row shows what the first of them says. Which rows a page has is
+// settled first, by what they are sorted by alone. Most sessions are like no other of their day, which is known of them:
+// they are rows as they are, and only the others have to be grouped.
 func (q *query) alike() statement {
+	const ofFirst = "SELECT s.* EXCLUDE (bytes, view_us, alike_bytes, alike_view_us, alike_sessions), g.* FROM %s g JOIN sessions s ON s.rowid = g.first"
+	const group = "first, alike_bytes, alike_view_us, alike_sessions"
+	var keys []string
+	for i, k := range q.sorting.keys {
+		keys = append(keys, fmt.Sprintf("%s AS k%d", k.expr, i))
+	}
+	several := "(SELECT min(rowid) AS first, total(bytes) AS alike_bytes, total(view_us) AS alike_view_us, count(*) AS alike_sessions FROM sessions WHERE alike_sessions <> 1 AND " +
+		q.where.text + " GROUP BY tenant, alike)"
+	single := "(SELECT *, rowid AS first FROM sessions WHERE alike_sessions = 1 AND " + q.where.text + ")"
 	past := all(q.past())
-	text := "WITH groups AS (SELECT min(rowid) AS first, total(bytes) AS alike_bytes, total(view_us) AS alike_view_us, count(*) AS alike_sessions FROM sessions WHERE " +
-		q.where.text + " GROUP BY tenant, alike) SELECT " + q.values() +
-		" FROM (SELECT s.* EXCLUDE (bytes, view_us, alike_bytes, alike_view_us, alike_sessions), g.* EXCLUDE (first) FROM groups g JOIN sessions s ON s.rowid = g.first) WHERE " +
-		past.text + q.sorting.orderBy() + q.rowsAsked()
-	return statement{text, slices.Concat(q.where.args, past.args)}
+	page := func(from string) string {
+		return "SELECT * FROM (SELECT " + group + ", " + strings.Join(keys, ", ") + " FROM " + from + " WHERE " + past.text + q.sorting.orderBy() + q.rowsAsked() + ")"
+	}
+	rows := "(SELECT " + group + " FROM (" + page("("+fmt.Sprintf(ofFirst, several)+")") + " UNION ALL " + page(single) + ")" + q.sorting.byPlace() + q.rowsAsked() + ")"
+	return statement{"SELECT " + q.values() + " FROM (" + fmt.Sprintf(ofFirst, rows) + ")" + q.sorting.orderBy(), slices.Concat(q.where.args, past.args, q.where.args, past.args)}
 }
 
 // page makes a page of an answer.
@@ -201,10 +215,10 @@ func (q *query) page(a *answer) *Page {
 	}
 	more := a.More || a.Rows > q.limit // on the side that was looked at
 	if n > 0 && (q.cursor != nil && !back || back && more) {
-		p.Previous = (&cursor{Back: true, Values: values[0]}).String()
+		p.Previous = (&cursor{Order: q.named, Back: true, Values: values[0]}).String()
 	}
 	if n > 0 && (back || more) {
-		p.Next = (&cursor{Values: values[n-1]}).String()
+		p.Next = (&cursor{Order: q.named, Values: values[n-1]}).String()
 	}
 	return p
 }

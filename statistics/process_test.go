@@ -271,6 +271,13 @@ func TestADatabaseThatHangsIsEndedAndStartedAgain(t *testing.T) {
 	if err := hung.command.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
+	for stopped := false; !stopped; { // the signal takes its time
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", hung.command.Process.Pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		stopped = strings.Contains(string(stat), ") T ")
+	}
 	_, err := f.askFor(t.Context(), 200*time.Millisecond, hung, &question{Statements: []statement{{SQL: "SELECT 1"}}, Limit: 1})
 	if !errors.Is(err, ErrDown) {
 		t.Fatalf("error %v, want %v", err, ErrDown)

@@ -1,7 +1,7 @@
 package statistics
 
 // schemaVersion is that of the tables below. A database of another one is made again.
-const schemaVersion = 4
+const schemaVersion = 5
 
 // splits are the columns of view time by tier and clear or DRM, in microseconds: those of [Split], in its order.
 var splits = []string{
@@ -24,8 +24,8 @@ var schema = []string{
 	`CREATE TABLE about (version INTEGER NOT NULL, made TIMESTAMP NOT NULL)`,
 
 	// What was loaded: each day of a tenant's month with the digest of what it was made from.
-	`CREATE TABLE months (tenant VARCHAR NOT NULL, period VARCHAR NOT NULL, "commit" BIGINT NOT NULL, run VARCHAR NOT NULL, as_of VARCHAR NOT NULL,
-		named BIGINT NOT NULL, sessions BIGINT NOT NULL, viewers BIGINT NOT NULL, loaded TIMESTAMP NOT NULL)`,
+	`CREATE TABLE months (tenant VARCHAR NOT NULL, period VARCHAR NOT NULL, "commit" BIGINT NOT NULL, run VARCHAR NOT NULL, as_of VARCHAR NOT NULL, restatement BIGINT NOT NULL,
+		named BIGINT NOT NULL, sessions BIGINT NOT NULL, viewers BIGINT NOT NULL, counted BOOLEAN NOT NULL, loaded TIMESTAMP NOT NULL)`,
 	`CREATE TABLE days (tenant VARCHAR NOT NULL, period VARCHAR NOT NULL, day DATE NOT NULL, digest VARCHAR NOT NULL, sessions BIGINT NOT NULL)`,
 
 	`CREATE TABLE sessions (
@@ -48,6 +48,11 @@ var schema = []string{
 
 	// The shares of the servers in the sessions that one server did not serve alone.
 	`CREATE TABLE moves (tenant VARCHAR NOT NULL, day DATE NOT NULL, nth BIGINT NOT NULL, server VARCHAR NOT NULL, bytes BIGINT NOT NULL, view_us BIGINT NOT NULL)`,
+
+	// What the sessions of a viewer in a month add up to, and what the newest of them says, whose nth it is. months.counted tells
+	// that they are those of the days as they are; where a day was replaced since, they are not.
+	`CREATE TABLE month_viewers (tenant VARCHAR NOT NULL, period VARCHAR NOT NULL, viewer UHUGEINT NOT NULL, nth BIGINT NOT NULL, user_name VARCHAR NOT NULL,
+		country VARCHAR NOT NULL, ip VARCHAR NOT NULL, ip_high UBIGINT NOT NULL, ip_low UBIGINT NOT NULL, user_agent VARCHAR NOT NULL, referrer VARCHAR NOT NULL, ` + sumColumns + `)`,
 
 	// What the sessions of a day add up to.
 	`CREATE TABLE day_streams (tenant VARCHAR NOT NULL, day DATE NOT NULL, object_id VARCHAR NOT NULL, stream VARCHAR NOT NULL, ` + sumColumns + `)`,

@@ -47,7 +47,7 @@ func (d *Database) writeAnew(ctx context.Context) error {
 	if d.closed || d.process == nil {
 		return nil
 	}
-	d.o.Log.Info("statistics", "state", "the file is written anew, without the sessions that were removed")
+	d.o.Log.Info("statistics", "state", "the file is written anew, without what was removed or replaced")
 	d.process.close()
 	d.rewrite = true
 	if err := d.start(context.WithoutCancel(ctx)); err != nil {

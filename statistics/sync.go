@@ -143,6 +143,9 @@ func (d *Database) Sync(ctx context.Context) error {
 }
 
 func (d *Database) pass(ctx context.Context) error {
+	if err := d.noticeDeleted(); err != nil {
+		return err
+	}
 	if err := d.askLoaded(ctx); err != nil {
 		return err
 	}
@@ -426,20 +429,4 @@ func (d *Database) fetch(ctx context.Context, name, file string) (err error) {
 	}
 	_, err = io.Copy(f, r)
 	return errors.Join(err, f.Close())
-}
-
-// finishMonth notes that a commit was loaded whole, and counts the month's viewers.
-func (d *Database) finishMonth(ctx context.Context, m month, c *schemas.Commit) error {
-	run := c.Stands()
-	tenant, period := string(m.tenant), m.period.String()
-	from, to := m.period.Start().Format(time.DateOnly), m.period.End().Format(time.DateOnly)
-	_, err := d.write(ctx, []statement{
-		{"DELETE FROM months WHERE tenant = ? AND period = ?", []any{tenant, period}},
-		{`INSERT INTO months SELECT ?, ?, ?, ?, ?, ?, count(*), count(DISTINCT viewer), now()::TIMESTAMP FROM sessions WHERE tenant = ? AND day >= ?::DATE AND day < ?::DATE`,
-			[]any{tenant, period, c.Number, run.Run, run.AsOf, c.SessionRows, tenant, from, to}},
-	}, 0)
-	if err == nil {
-		d.o.Log.Info("statistics", "state", "loaded", "tenant", tenant, "month", period, "run", run.Run, "rows", c.SessionRows)
-	}
-	return err
 }

@@ -32,6 +32,9 @@ type tab struct {
 	days string
 }
 
+// groups are the expressions that make rows of sessions, as SQL lists them.
+func (t tab) groups() string { return strings.Join(t.group, ", ") }
+
 // ofDays is the tab as the days know it.
 func (t tab) ofDays() tab {
 	same := strings.NewReplacer(sumViews, "total(views)", "count(*)", "total(sessions)", of("stream"), "arg_max(stream, day)",
@@ -150,7 +153,7 @@ var tabs = map[Tab]tab{
 		ties:  []key{{"viewer", typeViewer}},
 		group: []string{"viewer"},
 		fields: []field{
-			{"any_value(tenant)", setTenant}, {"any_value(user_name)", func(r *Row, v value) { r.User = v.text }},
+			{"any_value(tenant)", setTenant}, {"viewer::VARCHAR", func(r *Row, v value) { r.Viewer = v.text }}, {"any_value(user_name)", func(r *Row, v value) { r.User = v.text }},
 			{of("country"), func(r *Row, v value) { r.Country = v.text }}, {of("ip"), func(r *Row, v value) { r.IP = v.text }},
 			{of("user_agent"), func(r *Row, v value) { r.Agent = v.text }}, {of("referrer"), func(r *Row, v value) { r.Referrer = v.text }},
 			{sumBytes, setBytes}, {sumView, setMicros}, {sumViews, setViews}, {"count(*)", setJoined},

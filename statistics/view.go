@@ -89,6 +89,7 @@ type Row struct {
 	Country  string // ISO 3166 alpha-2; of the newest session where there are several
 	IP       string // likewise
 	User     string // empty: a viewer without a name
+	Viewer   string // of TabUsers: what [Filter.Viewer] takes
 	Agent    string // user agent, of the newest session
 	Referrer string // likewise
 	Created  time.Time
