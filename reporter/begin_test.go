@@ -35,6 +35,9 @@ func TestARunThatIsAskedForTakesItsTurn(t *testing.T) {
 	if _, err := r.Begin(RunOptions{Period: month}); !errors.Is(err, ErrRunning) {
 		t.Errorf("before it has run another begins: %v", err)
 	}
+	if len(told) != 1 || told[0] != "began 2026-10" {
+		t.Errorf("before it has run told is %q: whoever asks now would not see it", told)
+	}
 	run(t.Context())
 	again, err := r.Begin(RunOptions{Period: month})
 	if err != nil {

@@ -163,24 +163,34 @@ func (r *Reporter) turn() chan struct{} {
 // ErrRunning tells that a run is in flight already.
 var ErrRunning = errors.New("a run is in flight already")
 
-// Begin takes a turn between the runs of the schedules for one that somebody asks for. It returns the run, which must be
-// called, and is told and logged like one of a schedule. Errors: ErrRunning, at once.
+// Begin takes a turn between the runs of the schedules for one that somebody asks for, and tells Began of it at once. It
+// returns the run, which must be called, and is told like one of a schedule. Errors: ErrRunning, at once.
 func (r *Reporter) Begin(o RunOptions) (func(context.Context), error) {
 	select {
 	case r.turn() <- struct{}{}:
 	default:
 		return nil, ErrRunning
 	}
+	r.tellBegan(o)
 	return func(ctx context.Context) {
 		defer func() { <-r.turn() }()
-		r.runScheduled(ctx, o)
+		r.runBegun(ctx, o, "run asked for")
 	}, nil
 }
 
-func (r *Reporter) runScheduled(ctx context.Context, o RunOptions) {
+func (r *Reporter) tellBegan(o RunOptions) {
 	if r.Began != nil {
 		r.Began(o)
 	}
+}
+
+func (r *Reporter) runScheduled(ctx context.Context, o RunOptions) {
+	r.tellBegan(o)
+	r.runBegun(ctx, o, "scheduled run")
+}
+
+// runBegun is a run that Began was told of; the log calls it by its kind.
+func (r *Reporter) runBegun(ctx context.Context, o RunOptions, kind string) {
 	result, err := r.Run(ctx, o)
 	if r.Done != nil && ctx.Err() == nil {
 		r.Done(o.Period, result, err)
@@ -189,9 +199,9 @@ func (r *Reporter) runScheduled(ctx context.Context, o RunOptions) {
 	case ctx.Err() != nil:
 		r.Log.Info("run abandoned: the daemon stops; the next run makes up for it", "month", o.Period.String())
 	case err != nil:
-		r.Log.Error("scheduled run failed", "month", o.Period.String(), "err", err)
+		r.Log.Error(kind+" failed", "month", o.Period.String(), "err", err)
 	default:
-		r.Log.Info("scheduled run done", "month", o.Period.String(), "tenants", len(result.Tenants), "files", result.Files, "counted", result.Counted, "set_aside", len(result.Aside))
+		r.Log.Info(kind+" done", "month", o.Period.String(), "tenants", len(result.Tenants), "files", result.Files, "counted", result.Counted, "set_aside", len(result.Aside))
 	}
 }
 

@@ -91,6 +91,7 @@ func (r *Reporter) tallyJobs(ctx context.Context, pending []tallyJob, idle accou
 	for _, job := range pending {
 		t.total += job.info.Size
 	}
+	r.progress(Progress{Stage: "tally", Total: t.total, Unit: "bytes"}) // the first file may be a large one
 	workers := max(1, r.Workers)
 	t.perFile = max(1, workers/len(pending))
 	group, ctx := errgroup.WithContext(ctx)

@@ -29,6 +29,10 @@ type problemData struct {
 	Detail string
 	// SignIn is where one can sign in with another token; empty: that would not help.
 	SignIn string
+	// Runs tells that it is the page of runs to go back to.
+	Runs bool
+	// Href leads on, and Link is what that is called; empty: nowhere in particular.
+	Href, Link string
 }
 
 // failPage tells what is wrong on a page. Who has not signed in is sent to where one does.
@@ -41,7 +45,8 @@ func (v *service) failPage(w *statusWriter, q *request, p *problem) {
 	clearFile(h)
 	copyHeader(h, p.header)
 	h.Set("Cache-Control", "no-store")
-	data := problemData{Status: p.Status, Title: p.Title, Detail: cmp.Or(p.people, p.Detail)}
+	data := problemData{Status: p.Status, Title: p.Title, Detail: cmp.Or(p.people, p.Detail), Runs: q.URL.Path == pathRuns && q.caller.admin(),
+		Href: p.way.Href, Link: p.way.Text}
 	if p.Status == http.StatusForbidden && q.caller.signed {
 		data.SignIn = signInFirst(q, false)
 	}

@@ -131,7 +131,9 @@ func (v *service) runNow(w http.ResponseWriter, q *request) error {
 	}
 	switch err := v.RunNow(tenants, month); {
 	case errors.Is(err, reporter.ErrRunning):
-		return retryAfter(newProblem(http.StatusConflict, "A run is in flight already, and one at a time is made: the page Runs shows how far it is. Ask again when it is done."), 10*time.Second)
+		p := newProblem(http.StatusConflict, "One run is made at a time, so none was begun for you. The page Runs shows how far this one is: ask again when it has ended.")
+		p.Title = "A run is in flight already"
+		return retryAfter(p, 10*time.Second)
 	case err != nil:
 		return unavailable(err, "The run could not be begun. The daemon's log says more.")
 	}
@@ -216,7 +218,7 @@ func viewOfStage(s stage) stageView {
 		return countFigure(n).Text
 	}
 	switch {
-	case s.Total > 0 && s.Done > 0:
+	case s.Total > 0 && (s.Done > 0 || s.Stage == "tally"): // of which it is told how much is done
 		out.Permille = shareOf(s.Done, s.Total)
 		out.Text = amount(s.Done) + " of " + amount(s.Total)
 	case s.Total > 0:

@@ -53,7 +53,7 @@ func TestRunNow(t *testing.T) {
 			}
 			w := s.person().signsIn(adminToken).posts(pathRuns, tt.form, tt.status)
 			if tt.status != 303 {
-				if page := text(w.Body.String()); !strings.Contains(page, tt.want) || strings.Contains(page, "secret") || strings.Contains(page, "<b>") {
+				if page := text(w.Body.String()); !strings.Contains(page, tt.want) || strings.Contains(page, "secret") || strings.Contains(page, "<b>") || !strings.Contains(w.Body.String(), `<a class="button" href="/runs">`) {
 					t.Errorf("it says %s", page)
 				}
 				return
@@ -129,7 +129,7 @@ func TestThePageOfRuns(t *testing.T) {
 			t.Errorf("the page lacks %q: %s", want, page)
 		}
 	}
-	for _, want := range []string{`hx-trigger="every 2s"`, `width="50.0%"`, ` disabled>Run now`, `<a href="/runs">Refresh</a>`} {
+	for _, want := range []string{`hx-trigger="every 2s"`, `width="50.0%"`, ` disabled>Run now`, `<a id="runs-refresh" href="/runs">Refresh</a>`} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page lacks %q: %s", want, body)
 		}

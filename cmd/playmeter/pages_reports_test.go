@@ -54,24 +54,3 @@ func testReports(t *testing.T, w *pagesWorld) {
 	})
 	b.complain()
 }
-
-// testRuns begins a run, sees it come to its end, and finds it in the history.
-func testRuns(t *testing.T, w *pagesWorld) {
-	b := w.tabAs(t, roleAdmin)
-	b.open("/runs")
-	b.until(`!document.querySelector("main").textContent.includes("They are being looked at")`)
-	b.barriers()
-	b.noOverflow()
-	runs := func() int { return js[int](b, `document.querySelectorAll("#runs-live tbody tr").length`) }
-	before := runs()
-	b.choose(`form[action="/runs"] select[name="tenant"]`, filmTenant.ID)
-	b.choose(`form[action="/runs"] select[name="month"]`, w.month.String())
-	b.follow(`form[action="/runs"] button`)
-	b.until(`document.querySelectorAll("#runs-live tbody tr").length > %d`, before)
-	b.until(`!document.querySelector("#runs-live").hasAttribute("hx-get")`)
-	if said := js[string](b, `document.querySelector("#runs-live tbody tr").textContent`); !strings.Contains(said, filmTenant.Name) && !strings.Contains(said, filmTenant.ID) {
-		t.Errorf("the newest run is %q", said)
-	}
-	b.barriers()
-	b.complain()
-}
