@@ -45,6 +45,7 @@ var doors = map[string]string{
 	"github.com/spf13/cobra":                  "cmd/playmeter",
 	"github.com/goccy/go-yaml":                "cmd/playmeter",
 	"github.com/prometheus/client_golang":     "web",
+	"github.com/klauspost/compress/gzhttp":    "web/packed.go",
 	"github.com/apache/arrow-go/v18":          "",
 	"github.com/xitongsys/parquet-go":         "",
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -46,6 +47,21 @@ func TestARunThatIsAskedForTakesItsTurn(t *testing.T) {
 	again(t.Context())
 	if len(told) != 4 || told[0] != "began 2026-10" || told[1] != "done 2026-10" {
 		t.Errorf("told is %q", told)
+	}
+}
+
+// TestTheLogTellsWhoBeganARun: what was asked for is not called scheduled.
+func TestTheLogTellsWhoBeganARun(t *testing.T) {
+	var log strings.Builder
+	r := &Reporter{Log: slog.New(slog.NewTextHandler(&log, nil)), Now: time.Now}
+	run, err := r.Begin(RunOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t.Context())
+	r.runScheduled(t.Context(), RunOptions{})
+	if got := log.String(); strings.Count(got, `msg="run asked for failed"`) != 1 || strings.Count(got, `msg="scheduled run failed"`) != 1 {
+		t.Errorf("the log says %s", got)
 	}
 }
 

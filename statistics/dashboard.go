@@ -199,7 +199,7 @@ type monthState struct {
 
 // states are the months that were loaded.
 func states(ctx context.Context, r reader, where condition) ([]monthState, error) {
-	a, err := r.read(ctx, statement{`SELECT tenant, period, run, as_of, sessions, named, epoch_us(loaded), viewers, "commit", restatement FROM months WHERE ` + where.text +
+	a, err := r.read(ctx, statement{`SELECT tenant, period, run, as_of, sessions, named, epoch_us(loaded), viewers, "commit", restatement, counted FROM months WHERE ` + where.text +
 		" ORDER BY period DESC, tenant", where.args}, maxMonths)
 	if err != nil {
 		return nil, err
@@ -213,7 +213,7 @@ func states(ctx context.Context, r reader, where condition) ([]monthState, error
 			return nil, fmt.Errorf("the month %q of the statistics cannot be read: delete the folder statistics of the data directory, and it is made again", at(1).text)
 		}
 		out = append(out, monthState{MonthState{Tenant: schemas.Tenant(at(0).text), Period: p, Run: at(2).text, AsOf: asOf,
-			Rows: at(4).number, Named: at(5).number, Loaded: instant(at(6).number), Restatement: at(9).number}, at(7).number, at(8).number})
+			Rows: at(4).number, Named: at(5).number, Loaded: instant(at(6).number), Restatement: at(9).number, Changing: at(10).number == 0}, at(7).number, at(8).number})
 	}
 	return out, nil
 }

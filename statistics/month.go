@@ -88,6 +88,8 @@ type MonthState struct {
 	Loaded time.Time
 	// Restatement is the number of the restatement that the run is of the final month; 0: it is none.
 	Restatement int64
+	// Changing: days of it are being replaced by those of a newer run, so that what is there is of both.
+	Changing bool
 }
 
 // Choices are what the filters of a form offer: values that occur in the sessions of the days looked at, the most

@@ -85,6 +85,11 @@ func TestSumsOfAMonthAreNotAskedWhileItsDaysAreReplaced(t *testing.T) {
 		t.Fatal("a day is loaded that is not what the commit says")
 	}
 	f.relearn("films", days)
+	for _, s := range must[[]MonthState](t)(f.State(t.Context(), Scope{All: true})) {
+		if s.Changing != (s.Tenant == "films") {
+			t.Errorf("%s is changing: %v", s.Tenant, s.Changing)
+		}
+	}
 	for tenant, want := range map[schemas.Tenant]string{"films": "sessions", "sports": "month_viewers"} {
 		if table, _ := f.viewedAt(t, Of(tenant), Filter{}); table != want {
 			t.Errorf("%s: %s is asked", tenant, table)

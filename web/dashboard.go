@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/playmeter/playmeter/reporter"
 	"github.com/playmeter/playmeter/schemas"
 	"github.com/playmeter/playmeter/statistics"
 )
@@ -29,14 +30,6 @@ type dashboardData struct {
 	Places   []sums
 	Machine  *machine
 	Sessions string // leads to the month's sessions
-}
-
-// speaks is what the figures speak for: the same runs as the reports.
-type speaks struct {
-	Tenants     int
-	Run         string // of the only tenant
-	First, Last time.Time
-	Loaded      string // how long ago the newest was loaded
 }
 
 // machine is what administrators are told of the daemon here; the page Runs has the rest.
@@ -76,7 +69,8 @@ func (v *service) dashboardPage(w http.ResponseWriter, q *request) error {
 		return statisticsProblem(err)
 	}
 	if d.Sessions == 0 {
-		data.Instead = a.emptyMonth(month, months)
+		data.Speaks = a.speaksFor(d.Months, v.Now())
+		data.Instead = v.emptyMonth(a, d, states)
 	} else {
 		a.fill(data, d, v.Now())
 	}
@@ -99,7 +93,7 @@ func (v *service) dashboardMonth(q *request, known []schemas.Period, data *dashb
 	if text := q.query.Get("month"); text != "" {
 		month, err := schemas.ParsePeriod(text)
 		if err != nil {
-			return month, newProblem(http.StatusBadRequest, "Write the month as YYYY-MM, such as 2026-10.")
+			return month, newProblem(http.StatusBadRequest, "Write the month as YYYY-MM, such as 2026-10, from 2000-01 to 2099-12.")
 		}
 		return month, nil
 	}
@@ -149,19 +143,37 @@ func (a *audience) dashboardOf(month schemas.Period) string {
 	return linkTo("/", "month", month.String(), "tenant", a.tenant())
 }
 
-// emptyMonth says that there is nothing, and where there is something.
-func (a *audience) emptyMonth(month schemas.Period, known []schemas.Period) *empty {
-	out := &empty{Title: "Nothing in " + monthName(month),
+// emptyMonth says that there is nothing, why, and where there is something.
+func (v *service) emptyMonth(a *audience, d *statistics.Dashboard, states []statistics.MonthState) *empty {
+	out := &empty{Title: "Nothing in " + monthName(d.Period),
 		Help: "No session of this month is known. Statistics follow each run of the reports by about a minute: the page Reports says when the next one is."}
-	if i := slices.IndexFunc(known, func(p schemas.Period) bool { return p != month }); i >= 0 {
-		out.Href, out.Link = a.dashboardOf(known[i]), "Show "+monthName(known[i])
+	if why := v.withoutSessions(d.Months); why != "" {
+		out.Title, out.Help = "No sessions in "+monthName(d.Period), why
+	}
+	if month, ok := nearestMonth(states, monthFilter(d.Period), v.Now().UTC()); ok {
+		out.Href, out.Link = a.dashboardOf(month), "Show "+monthName(month)
 	}
 	return out
 }
 
+// withoutSessions says why a month has no sessions, of all tenants that it was loaded of, and whether that may change. It is empty
+// where the month was not loaded, and where these are several months or have sessions.
+func (v *service) withoutSessions(states []statistics.MonthState) string {
+	if len(states) == 0 || slices.ContainsFunc(states, func(s statistics.MonthState) bool { return s.Rows > 0 || s.Period != states[0].Period }) {
+		return ""
+	}
+	if slices.ContainsFunc(states, func(s statistics.MonthState) bool { return s.Named > s.Rows }) {
+		return "What there was has been removed because of its age (privacy.keep). The reports are what they were."
+	}
+	if slices.ContainsFunc(states, func(s statistics.MonthState) bool { return v.Reports.State(s.Period, s.AsOf) != reporter.StateFinal }) {
+		return "The newest run has found none. The month is not final yet: each run looks again, and the page Reports says when the next one is."
+	}
+	return "The month is final, and its reports have none."
+}
+
 // fill puts all figures that the audience may see onto the page.
 func (a *audience) fill(data *dashboardData, d *statistics.Dashboard, now time.Time) {
-	data.Speaks = speaksFor(d.Months, now)
+	data.Speaks = a.speaksFor(d.Months, now)
 	data.Notes = append(data.Notes, a.removedNote(d.Months)...)
 	data.Tiles = a.tiles(d)
 	data.Streams = a.topStreams(d)
@@ -177,31 +189,6 @@ func (a *audience) fill(data *dashboardData, d *statistics.Dashboard, now time.T
 	data.Tiers = a.tiersChart(d)
 	data.Map = a.mapChart(d)
 	data.Places = a.places(d)
-}
-
-// speaksFor sums up what was loaded; nil: nothing.
-func speaksFor(states []statistics.MonthState, now time.Time) *speaks {
-	if len(states) == 0 {
-		return nil
-	}
-	out := &speaks{Tenants: len(states), First: states[0].AsOf, Last: states[0].AsOf}
-	if len(states) == 1 {
-		out.Run = states[0].Run
-	}
-	loaded := states[0].Loaded
-	for _, s := range states[1:] {
-		if s.AsOf.Before(out.First) {
-			out.First = s.AsOf
-		}
-		if s.AsOf.After(out.Last) {
-			out.Last = s.AsOf
-		}
-		if s.Loaded.After(loaded) {
-			loaded = s.Loaded
-		}
-	}
-	out.Loaded = ago(loaded, now)
-	return out
 }
 
 // removedNote tells that old sessions are missing from the figures, where some are.

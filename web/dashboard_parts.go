@@ -30,14 +30,21 @@ func (a *audience) tiles(d *statistics.Dashboard) []tile {
 	if !a.sessions {
 		return all
 	}
-	viewers := countFigure(d.Viewers)
-	if len(d.Months) == 0 { // viewers are counted when all of a month is there
-		viewers = figure{Text: "–", Exact: "counted when the month is loaded"}
+	viewers := tile{Label: "Unique viewers", Value: countFigure(d.Viewers), Href: to(statistics.TabUsers, month, "")}
+	if !viewersCounted(d) {
+		viewers.Value, viewers.Note = figure{Text: "–"}, "counted when all sessions are loaded"
 	}
-	return append([]tile{
-		{Label: "Sessions", Value: countFigure(d.Sessions), Href: to(statistics.TabPlayback, month, "")},
-		{Label: "Unique viewers", Value: viewers, Href: to(statistics.TabUsers, month, "")},
-	}, all...)
+	return append([]tile{{Label: "Sessions", Value: countFigure(d.Sessions), Href: to(statistics.TabPlayback, month, "")}, viewers}, all...)
+}
+
+// viewersCounted tells whether the viewers are those of the sessions. They are counted when all of a tenant's month is there, and
+// days come one by one.
+func viewersCounted(d *statistics.Dashboard) bool {
+	counted := int64(0)
+	for _, m := range d.Months {
+		counted += m.Rows
+	}
+	return len(d.Months) > 0 && counted == d.Sessions
 }
 
 // topStreams are the two rankings of streams.
@@ -182,11 +189,14 @@ func (a *audience) splitBars(d *statistics.Dashboard) []bars {
 		f := monthFilter(d.Period)
 		f.Tier = t.key
 		amount := t.of(d.Split)
-		note := shareText(amount, whole)
+		note := figure{Text: shareText(amount, whole)}
 		if amount > 0 {
-			note += " · clear " + spanFigure(t.clear(d.Split)).Text + " · DRM " + spanFigure(t.drm(d.Split)).Text
+			open, drm := spanFigure(t.clear(d.Split)), spanFigure(t.drm(d.Split))
+			note.Exact = note.Text + " · clear " + open.Exact + " · DRM " + drm.Exact
+			note.Text += " · clear " + open.Text + " · DRM " + drm.Text
 		}
-		row := newBar(t.name, note, spanFigure(amount), a.link(f, ""), amount, whole)
+		row := newBar(t.name, note.Text, spanFigure(amount), a.link(f, ""), amount, whole)
+		row.NoteExact = note.Exact
 		row.Series = i + 1 // as in the chart of devices and tiers
 		quality.Rows = append(quality.Rows, row)
 	}

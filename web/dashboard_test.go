@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -273,6 +274,129 @@ func TestAnEmptyMonthLeadsToOneThatIsNot(t *testing.T) {
 	}
 	if linksOf(t, doc)["/?month=2026-10"] == "" {
 		t.Error("nothing leads to October")
+	}
+}
+
+// TestAMonthWithRunsAndWithoutSessions is known, and says how it stands.
+func TestAMonthWithRunsAndWithoutSessions(t *testing.T) {
+	november20 := november.Start().AddDate(0, 0, 19)
+	tests := []struct {
+		name   string
+		months []statistics.MonthState
+		says   []string
+		lacks  string
+	}{
+		{"none was loaded", nil, []string{"Nothing in November 2026", "No session of this month is known."}, "as of"},
+		{"the month is open", []statistics.MonthState{{AsOf: november20}}, []string{"No sessions in November 2026", "as of 2026-11-20 00:00:00 UTC, run r1", "is not final yet"}, "is known"},
+		{"the month is final", []statistics.MonthState{{AsOf: november.End().AddDate(0, 1, 0)}}, []string{"No sessions in November 2026", "as of 2027-01-01", "The month is final, and its reports have none."}, "next"},
+		{"one is final, one is not", []statistics.MonthState{{AsOf: november.End().AddDate(0, 1, 0)}, {Run: "r2", AsOf: november20}}, []string{"is not final yet"}, "its reports have none"},
+		{"all were removed", []statistics.MonthState{{AsOf: november20, Named: 98765}}, []string{"removed because of its age"}, "98"},
+	}
+	for _, tt := range tests {
+		for _, token := range []string{filmsToken, usageToken} {
+			t.Run(tt.name, func(t *testing.T) {
+				s, f := serveStatistics(t)
+				for i := range tt.months {
+					m := &tt.months[i]
+					m.Tenant, m.Period, m.Run = f.states[0].Tenant, november, cmp.Or(m.Run, "r1")
+				}
+				f.dashboard = statistics.Dashboard{Months: tt.months}
+				f.states = slices.Concat(tt.months, []statistics.MonthState{{Period: october}, {Period: october.Previous(), Rows: 1}})
+				doc := parsed(t, s.get("/?month=2026-11", token, 200, asBrowser...))
+				checkPage(t, doc)
+				got := textIn(byID(doc, "main"))
+				for _, want := range tt.says {
+					if !strings.Contains(got, want) {
+						t.Errorf("the page lacks %q: %s", want, got)
+					}
+				}
+				if strings.Contains(got, tt.lacks) {
+					t.Errorf("the page has %q: %s", tt.lacks, got)
+				}
+				if links := linksOf(t, doc); links["/?month=2026-09"] != "Show September 2026" {
+					t.Errorf("it does not lead to the newest month that has sessions: %v", links)
+				}
+			})
+		}
+	}
+}
+
+// TestViewersAreThoseOfTheSessions beside them, or are not told.
+func TestViewersAreThoseOfTheSessions(t *testing.T) {
+	const waits = "Unique viewers – counted when all sessions are loaded"
+	tests := []struct {
+		name string
+		rows []int64 // of the months that are there; the days have 1,234 sessions
+		want string
+	}{
+		{"all of the only tenant is there", []int64{1234}, "Unique viewers 321"},
+		{"all of every tenant is there", []int64{1000, 234, 0}, "Unique viewers 321"},
+		{"nothing is whole yet", nil, waits},
+		{"one tenant of two is whole", []int64{1000}, waits},
+		{"days of a newer run are there", []int64{1200, 30}, waits},
+		{"days of a newer run have fewer sessions", []int64{1300}, waits},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s, f := serveStatistics(t)
+			f.dashboard.Months = nil
+			for _, n := range tt.rows {
+				f.dashboard.Months = append(f.dashboard.Months, statistics.MonthState{Period: november, Rows: n, Named: n, Run: "r"})
+			}
+			if got := textIn(byID(parsed(t, s.get("/?month=2026-11", adminToken, 200, asBrowser...)), "main")); !strings.Contains(got, tt.want) {
+				t.Errorf("the page lacks %q: %s", tt.want, got)
+			}
+		})
+	}
+}
+
+// TestARestatedMonthSaysSo, and that the reports of the final one are others.
+func TestARestatedMonthSaysSo(t *testing.T) {
+	s, f := serveStatistics(t)
+	m := f.states[0]
+	for number, want := range map[int64][]string{0: nil, 2: {"restatement 2", "The report of the final month stays what it was", "--restatement 2"}} {
+		m.Restatement = number
+		f.dashboard.Months = []statistics.MonthState{m}
+		got := textIn(byID(parsed(t, s.get("/?month=2026-11", filmsToken, 200, asBrowser...)), "main"))
+		for _, text := range want {
+			if !strings.Contains(got, text) {
+				t.Errorf("restatement %d: the page lacks %q: %s", number, text, got)
+			}
+		}
+		if number == 0 && strings.Contains(got, "restate") {
+			t.Errorf("the page of a month that was not restated says %s", got)
+		}
+	}
+}
+
+// TestExactValuesAreOnThePage, also where a note has them: no pointer is needed for them.
+func TestExactValuesAreOnThePage(t *testing.T) {
+	s, _ := serveStatistics(t)
+	doc := parsed(t, s.get("/?month=2026-11", filmsToken, 200, asBrowser...))
+	if attr(byID(doc, "exact"), "type") != "checkbox" {
+		t.Error("nothing turns them on")
+	}
+	for id, want := range map[string]string{
+		"main": "5,000,000,000 bytes", "streams-by-view-time": "7,200 s", "servers-by-traffic": "2,000,000,000 bytes", "days-table": "2 bytes", "devices-table": "0.000005 s",
+		"quality": "75 % · clear 1,800 s · DRM 3,600 s", "countries-table": "0.000001 s",
+	} {
+		var exact []string
+		for _, n := range all(byID(doc, id), tag("span", "class")) {
+			if attr(n, "class") == "exact" {
+				exact = append(exact, n.FirstChild.Data)
+			}
+		}
+		if !slices.Contains(exact, want) {
+			t.Errorf("%s lacks %q: %q", id, want, exact)
+		}
+	}
+	for _, n := range all(doc, func(n *html.Node) bool { return attr(n, "class") == "n" && attr(n, "title") != "" }) {
+		if attr(n.FirstChild.NextSibling, "class") != "exact" || textIn(n) == "" {
+			t.Errorf("%q is shown nowhere but to a pointer", attr(n, "title"))
+		}
+	}
+	if byID(parsed(t, s.get("/sign-in", "", 200, asBrowser...)), "exact").Data != "" {
+		t.Error("who has not signed in is offered exact values")
 	}
 }
 

@@ -7,7 +7,7 @@
 //   - /healthz: the process answers. /readyz: it can do its work.
 //   - /metrics: for Prometheus; metrics.go.
 //   - /, /sessions…: statistics of finished sessions, for people; dashboard.go, sessions.go, what both ask is in
-//     statistics.go. docs/statistics.md says what everything on them means.
+//     statistics.go, and which runs the figures are of in speaks.go. docs/statistics.md says what everything on them means.
 //   - /reports…, /runs: months and what they have to fetch; runs, and how the daemon is. reports_page.go, month_page.go, runs_page.go.
 //   - /sign-in, /sign-out: a token for a cookie, and back; signin_page.go, browser.go.
 //   - /assets/NAME: styles, scripts and the map; assets.go.

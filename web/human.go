@@ -15,8 +15,8 @@ import (
 	"github.com/playmeter/playmeter/schemas"
 )
 
-// A figure is a number as people read it and as it is. Templates show it with {{template "figure" …}}: the text, and the
-// exact value where the pointer rests on it.
+// A figure is a number as people read it and as it is. Templates show it with {{template "figure" …}}: the text, or the exact
+// value, as whoever looks has chosen; the exact value in any case where the pointer rests on it.
 type figure struct {
 	Text  string
 	Exact string // empty: the text is exact
@@ -25,7 +25,7 @@ type figure struct {
 // humanFuncs are the units of templates. Each is integers all the way.
 var humanFuncs = template.FuncMap{
 	"bytes": bytesFigure, "span": spanFigure, "count": countAny, "permille": permilleFigure,
-	"instant": instantOf, "ago": ago, "day": dayText, "country": countryName,
+	"exact": func(text, exact string) figure { return figure{text, exact} }, "instant": instantOf, "ago": ago, "day": dayText, "country": countryName,
 }
 
 // byteUnits are SI's: a kilobyte is 1,000 bytes.
@@ -43,6 +43,9 @@ func bytesFigure(n int64) figure {
 	}
 	return figure{Text: sign(n) + threeDigits(size, scale) + " " + byteUnits[unit], Exact: plural(n, "byte")}
 }
+
+// Bytes is an amount of data as pages have it, for whoever says it elsewhere.
+func Bytes(n int64) string { return bytesFigure(n).Text }
 
 // roundsUp tells whether an amount is, to three digits, at least a thousand of a unit.
 func roundsUp(size, scale uint64) bool { return size/scale >= 1000 || size/(scale/2) >= 1999 }
@@ -184,6 +187,7 @@ func permilleFigure(permille int) figure {
 type instant struct {
 	Machine string // RFC 3339 with milliseconds; empty: there is none
 	Text    string
+	Rest    string // of the second, shown after the text by those who want exact values
 }
 
 // instantOf cuts a time, as reports do, and does not round it. The zero time is none.
@@ -192,7 +196,7 @@ func instantOf(t time.Time) instant {
 		return instant{}
 	}
 	u := t.UTC()
-	return instant{Machine: u.Format("2006-01-02T15:04:05.000Z"), Text: u.Format("2006-01-02 15:04:05")}
+	return instant{Machine: u.Format("2006-01-02T15:04:05.000Z"), Text: u.Format("2006-01-02 15:04:05"), Rest: u.Format(".000")}
 }
 
 func dayText(t time.Time) string { return t.UTC().Format(time.DateOnly) }

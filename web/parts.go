@@ -28,6 +28,7 @@ type bars struct {
 // A bar is one of a ranking. Its length is a share of the longest, in thousandths.
 type bar struct {
 	Label, Note  string // what it is, and what else is to be known of it
+	NoteExact    string // the note with exact values; empty: it is exact
 	Value, Exact string
 	Href         string
 	Permille     int
@@ -67,6 +68,7 @@ type column struct {
 	Label   string
 	Help    string // longer; shown where the pointer rests
 	Numeric bool   // its cells stand on the right
+	Yields  bool   // where there is little room it is narrow, and its texts are cut
 	Order   string // ascending, descending; empty: the table is not sorted by it
 	Href    string // sorts by it, or turns the order round
 }
@@ -81,10 +83,14 @@ type cell struct {
 	At    time.Time // shown instead of a text
 	Code  bool      // an id, an address: in letters of one width
 	Long  bool      // it may be cut, so that keyboards must reach it to have it whole
+	// Figure tells that Exact is the exact value of Text, to be shown in its place by those who want that.
+	Figure bool
 }
 
 // figureCell is a number that leads somewhere.
-func figureCell(f figure, href string) cell { return cell{Text: f.Text, Exact: f.Exact, Href: href} }
+func figureCell(f figure, href string) cell {
+	return cell{Text: f.Text, Exact: f.Exact, Href: href, Figure: true}
+}
 
 // A pager leads through a view that is longer than a page, by cursors.
 type pager struct {

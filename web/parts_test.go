@@ -43,11 +43,12 @@ func partsWith(text string) map[string]any {
 		"table":   t,
 		"pager":   pager{Shown: text, Newer: linkTo("/sessions", "after", text), Export: linkTo("/sessions.csv", "stream", text), ExportLabel: text, Label: text, Sizes: []choice{{Text: text, Href: linkTo("/", "n", text)}}},
 		"empty":   empty{Title: text, Help: text, Href: linkTo("/sessions", "stream", text), Link: text},
-		"problem": newProblem(404, "There is no %s.", text),
+		"problem": problemData{Status: 404, Title: text, Detail: text, Href: linkTo("/sessions", "stream", text), Link: text},
 		"picker":  picker{Action: "/", Months: []choice{{Value: text, Text: text}}, Tenants: []choice{{Value: text, Text: text, Current: true}}, Keep: []choice{{Value: text, Text: text}}},
 		"chart": chart{ID: "c", Title: text, Caption: text, Kind: chartMap, Table: t,
 			Data: chartData{Unit: "count", Labels: []string{text}, Names: []string{text}, Links: []string{linkTo("/", "s", text)}, Series: []chartSeries{{Name: text, Values: []int64{1}, Texts: []string{text}}}}},
 		"figure": figure{text, text},
+		"speaks": speaks{First: time.Unix(0, 0), Run: text, Restated: text, Loaded: text, Help: text, Months: &t},
 	}
 }
 
@@ -112,9 +113,11 @@ func TestParts(t *testing.T) {
 		want       []string
 		not        string
 	}{
-		{"a figure has its exact value beside it", "figure", bytesFigure(1_234_567_890), []string{`<span class="n" title="1,234,567,890 bytes">1.23 GB</span>`}, ""},
+		{"a figure has its exact value beside it, one of which is seen", "figure", bytesFigure(1_234_567_890),
+			[]string{`<span class="n" title="1,234,567,890 bytes"><span class="rough">1.23 GB</span><span class="exact">1,234,567,890 bytes</span></span>`}, ""},
+		{"a figure that is exact has but one text", "figure", countFigure(1_234), []string{`<span class="n">1,234</span>`}, "exact"},
 		{"an exact figure has no title", "figure", countFigure(1204), []string{`<span class="n">1,204</span>`}, "title"},
-		{"an instant is for machines, too", "instant", instantOf(at), []string{`<time datetime="2026-10-14T09:17:03.123Z">2026-10-14 09:17:03</time>`}, ""},
+		{"an instant is for machines, too", "instant", instantOf(at), []string{`<time datetime="2026-10-14T09:17:03.123Z">2026-10-14 09:17:03<span class="exact">.123</span></time>`}, ""},
 		{"no instant is a dash", "instant", instantOf(time.Time{}), []string{"–"}, "<time"},
 		{"a bar is as long as its share", "bars", bars{ID: "x", Rows: []bar{newBar("a", "", spanFigure(333), "/", 333, 1000)}}, []string{`width="33.3%"`, `href="/"`}, ""},
 		{"a bar of nothing has no length", "bars", bars{Rows: []bar{newBar("a", "", spanFigure(0), "", 0, 0)}}, []string{`width="0.0%"`}, "<a "},
@@ -126,6 +129,11 @@ func TestParts(t *testing.T) {
 		{"a table that is swapped asks for its element", "table", table{Swap: "view", Columns: []column{{Label: "A"}}, Rows: [][]cell{{{Text: "x"}}}}, []string{`hx-boost="true" hx-target="#view"`}, ""},
 		{"a cell of a column of numbers stands on the right and says whose it is", "table", table{Columns: []column{{Label: "Traffic", Numeric: true}}, Rows: [][]cell{{{Text: "1 kB", Exact: "1,000 bytes"}}}},
 			[]string{`<td class="right" data-label="Traffic"><bdi class="clip" title="1,000 bytes">1 kB</bdi></td>`}, ""},
+		{"a cell of a figure has its exact value, too", "table", table{Columns: []column{{}}, Rows: [][]cell{{figureCell(spanFigure(7_200_000_001), "/")}}},
+			[]string{`<bdi class="clip" title="7,200.000001 s"><span class="rough">2 h</span><span class="exact">7,200.000001 s</span></bdi>`}, ""},
+		{"the longer text of a cell is no exact value", "table", table{Columns: []column{{}}, Rows: [][]cell{{{Text: "Germany", Exact: "DE"}}}}, []string{`title="DE">Germany</bdi>`}, `class="exact"`},
+		{"a bar has exact values of its number and its note", "bars", bars{Rows: []bar{{Label: "a", Note: "2 h", NoteExact: "7,201 s", Value: "1 kB", Exact: "1,001 bytes"}}},
+			[]string{`title="7,201 s"><span class="rough">2 h</span><span class="exact">7,201 s</span></bdi>`, `<span class="rough">1 kB</span><span class="exact">1,001 bytes</span>`}, ""},
 		{"a cell of an instant", "table", table{Columns: []column{{}}, Rows: [][]cell{{{At: at}}}}, []string{`datetime="2026-10-14T09:17:03.123Z"`}, ""},
 		{"a table without rows helps", "table", table{Empty: &empty{Title: "No sessions", Help: "Take a filter away.", Href: "/sessions", Link: "Clear"}}, []string{"No sessions", "Take a filter away.", `<a class="button" href="/sessions">Clear</a>`}, "<table"},
 		{"a pager in the middle leads both ways", "pager", pager{Shown: "101 to 200", Newer: "/a", Older: "/b", Export: "/c.csv"}, []string{`rel="prev" href="/a">Previous<`, `rel="next" href="/b">Next<`, `href="/c.csv" download hx-boost="false"`}, "off"},
@@ -133,7 +141,7 @@ func TestParts(t *testing.T) {
 		{"a picker needs no script", "picker", picker{Action: "/", Months: []choice{{Value: "2026-10", Text: "October 2026", Current: true}}, Before: "/?month=2026-09", Keep: []choice{{Value: "tab", Text: "2"}}},
 			[]string{`method="get" action="/"`, `<option value="2026-10" selected>October 2026</option>`, `href="/?month=2026-09" rel="prev"`, `type="hidden" name="tab" value="2"`, `type="submit"`}, `name="tenant"`},
 		{"a chart is a table, too", "chart", chart{ID: "c", Kind: chartLine, Table: table{Columns: []column{{Label: "Day"}}, Rows: [][]cell{{{Text: "2026-10-01"}}}}}, []string{`data-chart="line" data-from="c-data"`, "<details open>", "2026-10-01"}, ""},
-		{"a problem is read out", "problem", newProblem(503, "Ask again later."), []string{`role="alert"`, "Service Unavailable", "Ask again later."}, ""},
+		{"a problem is read out", "problem", problemData{Title: "Service Unavailable", Detail: "Ask again later."}, []string{`role="alert"`, "Service Unavailable", "Ask again later."}, "<a"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

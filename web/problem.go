@@ -24,6 +24,7 @@ type problem struct {
 
 	header  http.Header // to be sent along
 	people  string      // what a page says instead of Detail, where that is for programs
+	way     choice      // where a page leads on, by Href and Text; nowhere in particular where it has none
 	refused bool        // somebody asked for what is not theirs: it is put on record
 	cause   error       // for the log; never shown
 }

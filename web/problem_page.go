@@ -73,7 +73,7 @@ func (v *service) sendToSignIn(w *statusWriter, q *request) {
 
 // clearFile takes back what was said of a file that is not sent after all.
 func clearFile(h http.Header) {
-	for _, name := range []string{"Content-Disposition", "Etag", "Last-Modified", "Accept-Ranges", "Content-Range", "Content-Encoding"} {
+	for _, name := range []string{"Content-Disposition", "Etag", "Last-Modified", "Accept-Ranges", "Content-Range", "Content-Encoding", HeaderRun, HeaderAsOf} {
 		h.Del(name)
 	}
 }

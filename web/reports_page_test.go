@@ -7,6 +7,7 @@ import (
 	"html"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -16,10 +17,13 @@ import (
 	"github.com/playmeter/playmeter/schemas"
 )
 
+// exactValues stand in the place of others, for those who want them.
+var exactValues = regexp.MustCompile(`<span class="exact">[^<]*</span>`)
+
 // text is a page without its tags, on one line.
 func text(body string) string {
 	var b strings.Builder
-	for part := range strings.SplitSeq(body, "<") {
+	for part := range strings.SplitSeq(exactValues.ReplaceAllString(body, ""), "<") {
 		_, after, ok := strings.Cut(part, ">")
 		if !ok {
 			after = part

@@ -36,6 +36,9 @@ type route struct {
 	// page routes are for people: they know browsers by their cookie, and tell them what is wrong on a page. No other
 	// route looks at cookies.
 	page bool
+	// packed routes answer with what is made on the fly, which is compressed for those who take it so. What has a digest, a
+	// length or ranges of its own is not.
+	packed bool
 	// also tells that there is another route of the same path, which takes posts.
 	also bool
 	// posts take a body. Of these, signed ones need no token where the body is signed, and take one from the query.
@@ -66,10 +69,10 @@ func (v *service) routes() []route {
 	none, which := []string{}, []string{"run", "restatement"}
 	link := append([]string{"expires"}, which...)
 	return []route{
-		{path: "/{$}", who: tenants, page: true, form: true, query: []string{"month", "tenant"}, serve: v.dashboardPage},
-		{path: pathSessions, who: tenants, page: true, form: true, grant: schemas.ReportSessions, query: sessionsQuery(), many: "server", serve: v.sessionsPage},
-		{path: pathSessionsTab, who: tenants, page: true, form: true, grant: schemas.ReportSessions, query: sessionsQuery(), many: "server", serve: v.sessionsPage},
-		{path: pathSessionsExport, who: tenants, page: true, form: true, grant: schemas.ReportSessions, query: sessionsQuery(), many: "server", serve: v.exportSessions},
+		{path: "/{$}", who: tenants, page: true, packed: true, form: true, query: []string{"month", "tenant"}, serve: v.dashboardPage},
+		{path: pathSessions, who: tenants, page: true, packed: true, form: true, grant: schemas.ReportSessions, query: sessionsQuery(), many: "server", serve: v.sessionsPage},
+		{path: pathSessionsTab, who: tenants, page: true, packed: true, form: true, grant: schemas.ReportSessions, query: sessionsQuery(), many: "server", serve: v.sessionsPage},
+		{path: pathSessionsExport, who: tenants, page: true, packed: true, form: true, grant: schemas.ReportSessions, query: sessionsQuery(), many: "server", serve: v.exportSessions},
 		{path: pathAsset, who: everybody, free: true, serve: v.asset},
 		{path: "/healthz", who: everybody, free: true, serve: v.health},
 		{path: "/readyz", who: anybody, free: true, serve: v.ready},
@@ -78,11 +81,11 @@ func (v *service) routes() []route {
 		{path: pathIntakeEvents, who: nodes, posts: true, query: []string{"tenant"}, serve: v.postEvents},
 		{path: pathIntakeFlussonic, who: nodes, posts: true, signed: true, query: []string{"tenant", "token"}, serve: v.postFlussonic},
 
-		{path: "/api/v1/openapi.json", who: everybody, query: none, serve: v.openapi},
+		{path: "/api/v1/openapi.json", who: everybody, packed: true, query: none, serve: v.openapi},
 		{path: "/api/v1/allowed_signers", who: tenants, query: none, serve: v.signers},
-		{path: pathTenants, who: tenants, query: none, serve: v.tenants},
-		{path: pathReports, who: tenants, query: none, serve: v.months},
-		{path: pathMonth, who: tenants, query: none, serve: v.month},
+		{path: pathTenants, who: tenants, packed: true, query: none, serve: v.tenants},
+		{path: pathReports, who: tenants, packed: true, query: none, serve: v.months},
+		{path: pathMonth, who: tenants, packed: true, query: none, serve: v.month},
 
 		{path: pathMonth + "/usage", who: tenants, grant: schemas.ReportUsage, query: which, serve: v.report(schemas.ReportUsage)},
 		{path: pathMonth + "/sessions", who: tenants, grant: schemas.ReportSessions, query: which, serve: v.report(schemas.ReportSessions)},
@@ -93,12 +96,12 @@ func (v *service) routes() []route {
 		{path: pathMonth + "/usage/link", who: tenants, grant: schemas.ReportUsage, query: link, serve: v.link(schemas.ReportUsage)},
 		{path: pathMonth + "/sessions/link", who: tenants, grant: schemas.ReportSessions, query: link, serve: v.link(schemas.ReportSessions)},
 
-		{path: pathSignIn, who: everybody, page: true, also: true, query: []string{"next", "ended"}, serve: v.signInPage},
+		{path: pathSignIn, who: everybody, page: true, also: true, packed: true, query: []string{"next", "ended"}, serve: v.signInPage},
 		{path: pathSignIn, who: everybody, page: true, posts: true, query: none, serve: v.signIn},
 		{path: pathSignOut, who: everybody, page: true, posts: true, query: none, serve: v.signOut},
 
-		{path: pathPageList, who: tenants, page: true, query: []string{"tenant", "before"}, serve: v.reportsPage},
-		{path: pathPageMonth, who: tenants, page: true, query: none, serve: v.monthPage},
+		{path: pathPageList, who: tenants, page: true, packed: true, query: []string{"tenant", "before"}, serve: v.reportsPage},
+		{path: pathPageMonth, who: tenants, page: true, packed: true, query: none, serve: v.monthPage},
 		{path: pathPageMonth + "/verify", who: tenants, page: true, posts: true, query: none, serve: v.verifyMonth},
 		{path: pathPageMonth + "/usage", who: tenants, page: true, grant: schemas.ReportUsage, query: which, serve: v.report(schemas.ReportUsage)},
 		{path: pathPageMonth + "/sessions", who: tenants, page: true, grant: schemas.ReportSessions, query: which, serve: v.report(schemas.ReportSessions)},
@@ -107,7 +110,7 @@ func (v *service) routes() []route {
 		{path: pathPageMonth + "/manifest", who: tenants, page: true, query: which, serve: v.manifest},
 		{path: pathPageMonth + "/signature", who: tenants, page: true, query: which, serve: v.signature},
 
-		{path: pathRuns, who: admins, page: true, also: true, query: none, serve: v.runsPage},
+		{path: pathRuns, who: admins, page: true, also: true, packed: true, query: none, serve: v.runsPage},
 		{path: pathRuns, who: admins, page: true, posts: true, query: none, serve: v.runNow},
 	}
 }

@@ -41,20 +41,26 @@ const bodyPatience = 5 * time.Second
 
 // answer is the way of every request: see the package comment.
 func (v *service) answer(rt *route) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	var way http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		counted := &statusWriter{ResponseWriter: w}
 		q := &request{Request: r, route: rt}
 		defer func() { v.Metrics.answered(rt.label(), counted.status) }()
 		defer v.catch(counted, q)
-		if rt.people(r) {
-			pageHeaders(w.Header())
-		}
 		if r.ContentLength != 0 { // once the answer is given, what is left of a body is not waited for much longer
 			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyPatience))
 		}
 		if err := v.serve(counted, q); err != nil {
 			v.fail(counted, q, err)
 		}
+	})
+	if rt.packed {
+		way = v.packed(way)
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if rt.people(r) {
+			pageHeaders(w.Header())
+		}
+		way.ServeHTTP(w, r)
 	})
 }
 
@@ -142,7 +148,7 @@ func (q *request) authorize() (err error) {
 	}
 	if strings.Contains(rt.path, "{month}") {
 		if q.month, err = schemas.ParsePeriod(q.PathValue("month")); err != nil {
-			return newProblem(http.StatusNotFound, "There is no such month: write it as YYYY-MM, such as 2026-10.")
+			return newProblem(http.StatusNotFound, "There is no such month: write it as YYYY-MM, such as 2026-10, from 2000-01 to 2099-12.")
 		}
 	}
 	return nil

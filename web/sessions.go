@@ -3,7 +3,6 @@ package web
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -67,9 +66,12 @@ func tabPath(t statistics.Tab) string {
 type asking struct {
 	*audience
 	view  statistics.View
-	sort  statistics.Column // that the list is sorted by
-	order string            // of it
-	wrong map[string]string // what is wrong with a filter's field
+	sort  statistics.Column   // that the list is sorted by
+	order string              // of it
+	wrong map[string]string   // what is wrong with a filter's field
+	known *statistics.Choices // what the filters can be set to, once that was asked
+	// viewer is who the filter's is, as far as is known, once that was asked.
+	viewer *string
 }
 
 // askOf reads a list, its filter, order and page off a request. Where no day is named, it is about this month up to today.
@@ -86,18 +88,33 @@ func (v *service) askOf(q *request, tab statistics.Tab) (*asking, error) {
 		f.From, f.To = schemas.PeriodOf(now).Start().Format(time.DateOnly), now.Format(time.DateOnly)
 	}
 	ask := &asking{audience: a, view: statistics.View{Tab: tab, Filter: f, Cursor: q.query.Get("cursor"), Limit: statistics.DefaultLimit}, wrong: wrongFields(err)}
-	if text := q.query.Get("rows"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || !slices.Contains(rowsOfPage, n) {
-			return nil, newProblem(http.StatusBadRequest, "A page has 50, 100 or 500 rows.")
-		}
-		ask.view.Limit = n
+	wrongOrder := ask.readOrder(q.query.Get("sort"), q.query.Get("order"))
+	wrongRows := ask.readRows(q.query.Get("rows"))
+	if p := cmp.Or(wrongOrder, wrongRows); p != nil {
+		p.way = ask.firstPage("Show the list as it is otherwise")
+		return nil, p
 	}
-	return ask, ask.readOrder(q.query.Get("sort"), q.query.Get("order"))
+	return ask, nil
 }
 
+// readRows reads how many rows a page has.
+func (ask *asking) readRows(text string) *problem {
+	if text == "" {
+		return nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || !slices.Contains(rowsOfPage, n) {
+		return newProblem(http.StatusBadRequest, "A page has 50, 100 or 500 rows.")
+	}
+	ask.view.Limit = n
+	return nil
+}
+
+// firstPage leads to the list, its filter and order, where it begins.
+func (ask *asking) firstPage(text string) choice { return choice{Href: ask.address(nil), Text: text} }
+
 // readOrder reads what a list is sorted by.
-func (ask *asking) readOrder(sort, order string) error {
+func (ask *asking) readOrder(sort, order string) *problem {
 	columns := ask.view.Tab.Columns()
 	name := sort
 	if name == "" {
@@ -186,9 +203,11 @@ type sessionsData struct {
 	Chips           []choice
 	Clear           string // leads to the same without any filter but the days
 	Notes           []string
+	Speaks          *speaks
 	Instead         *empty       // of the list
 	Problem         *problemData // in the place of the list
 	Totals          []total
+	Beside          string // what is to be known of the totals
 	Table           *table
 	Pager           pager
 }
@@ -222,12 +241,12 @@ func (v *service) sessionsPage(w http.ResponseWriter, q *request) error {
 		if q.Context().Err() != nil {
 			return err
 		}
-		status = v.tellInstead(w, q, data, err)
+		status = v.tellInstead(w, q, ask, data, err)
 	}
 	data.Notes = v.loadingNotes(q)
 	if data.Whole {
 		data.Form = v.form(q, ask)
-		data.Chips, data.Clear = ask.chips()
+		data.Chips, data.Clear = v.chips(q, ask), ask.clear()
 	}
 	if q.isHTMX() {
 		w.Header().Set("HX-Push-Url", ask.self())
@@ -235,79 +254,86 @@ func (v *service) sessionsPage(w http.ResponseWriter, q *request) error {
 	return v.render(w, q, status, "sessions", &page{Title: data.Title + " · Sessions", Tab: "sessions", Data: data, Fragments: []string{viewElement, resultsElement}})
 }
 
-// list asks for the rows and what all of them add up to.
+// list asks for the rows, what all of them add up to, and what they speak for.
 func (v *service) list(q *request, ask *asking, data *sessionsData) error {
 	if len(ask.wrong) > 0 {
 		return newProblem(http.StatusBadRequest, "The filter cannot be used as it is: what is wrong is said beside its fields.")
 	}
+	states, err := v.Statistics.State(q.Context(), ask.scope)
+	if err != nil {
+		return err
+	}
+	within := statesWithin(states, ask.view.Filter)
+	data.Speaks = ask.speaksFor(within, v.Now())
 	rows, err := v.Statistics.Sessions(q.Context(), ask.scope, ask.view)
 	if err != nil {
 		return err
 	}
 	if len(rows.Rows) == 0 {
-		data.Instead, err = v.nothing(q, ask)
+		data.Instead = v.nothing(q, ask, states)
+		return nil
+	}
+	if data.Totals, err = v.totals(q, ask, rows); err != nil {
 		return err
 	}
-	totals, err := v.Statistics.Totals(q.Context(), ask.scope, ask.view.Filter)
-	if err != nil {
-		return err
+	if ask.view.Tab == statistics.TabServers && len(ask.view.Filter.Servers) > 0 {
+		data.Beside = wholeSessions
 	}
-	data.Totals = []total{{"Sessions", countFigure(totals.Sessions)}, {"Views", countFigure(totals.Views)},
-		{"Traffic", bytesFigure(totals.Bytes)}, {"View time", spanFigure(totals.Micros)}}
 	data.Table = ask.table(rows)
 	data.Pager = ask.pager(rows)
 	return nil
 }
 
+// wholeSessions says why a list of servers that is filtered by some shows others, too, and is less than its totals.
+const wholeSessions = "These are the sums of all sessions that a chosen server had a part in. A row has only what that server served itself; " +
+	"other servers are listed where such a session moved between them."
+
+// rowNames are what the rows of a list are called, where the totals do not count them in any case.
+var rowNames = map[statistics.Tab]string{
+	statistics.TabStreams: "Streams", statistics.TabServers: "Servers", statistics.TabUsers: "Viewers", statistics.TabUnique: "Unique sessions",
+}
+
+// totals are what all sessions of a filter add up to, and how many rows there are of them, where that is known.
+func (v *service) totals(q *request, ask *asking, p *statistics.Page) ([]total, error) {
+	sums, err := v.Statistics.Totals(q.Context(), ask.scope, ask.view.Filter)
+	if err != nil {
+		return nil, err
+	}
+	out := []total{{"Sessions", countFigure(sums.Sessions)}, {"Views", countFigure(sums.Views)},
+		{"Traffic", bytesFigure(sums.Bytes)}, {"View time", spanFigure(sums.Micros)}}
+	name := rowNames[ask.view.Tab]
+	if name == "" {
+		return out, nil
+	}
+	n, known := int64(len(p.Rows)), p.Previous == "" && p.Next == ""
+	if !known {
+		if n, known, err = v.Statistics.Rows(q.Context(), ask.scope, ask.view); err != nil {
+			return nil, err
+		}
+	}
+	if known {
+		out = slices.Insert(out, 0, total{name, countFigure(n)})
+	}
+	return out, nil
+}
+
 // tellInstead says in the place of a list what is wrong, so that the form can be put right.
-func (v *service) tellInstead(w http.ResponseWriter, q *request, data *sessionsData, err error) int {
+func (v *service) tellInstead(w http.ResponseWriter, q *request, ask *asking, data *sessionsData, err error) int {
 	p := statisticsProblem(err)
 	v.tellProblem(q, p)
+	data.Speaks = nil
 	copyHeader(w.Header(), p.header)
 	data.Problem = &problemData{Status: p.Status, Title: cmp.Or(insteadTitles[p.Status], p.Title), Detail: p.Detail}
+	if errors.Is(err, statistics.ErrView) {
+		first := ask.firstPage("Begin with the first page")
+		data.Problem.Href, data.Problem.Link = first.Href, first.Text
+	}
 	return p.Status
 }
 
 // insteadTitles are problems in the place of a list as people call them.
 var insteadTitles = map[int]string{
 	http.StatusBadRequest: "Not like that", http.StatusUnprocessableEntity: "Too much at once", http.StatusServiceUnavailable: "Not just now",
-}
-
-// asWritten reminds of how texts are compared, where that may be why nothing was found.
-func asWritten(f statistics.Filter) string {
-	if f.Stream == "" && f.User == "" {
-		return ""
-	}
-	return " Stream and user are compared as written, upper and lower case too; *paper* finds a part of a stream's name."
-}
-
-// nothing says why a list is empty, and what to do about it.
-func (v *service) nothing(q *request, ask *asking) (*empty, error) {
-	if ask.view.Cursor != "" {
-		return &empty{Title: "Nothing is left on this page", Help: "The list has changed since.", Href: ask.address(nil), Link: "Begin with its first page"}, nil
-	}
-	days := daysText(ask.view.Filter)
-	if chips, clear := ask.chips(); len(chips) > 0 {
-		texts := make([]string, 0, len(chips))
-		for _, c := range chips {
-			texts = append(texts, c.Text)
-		}
-		return &empty{Title: "No session passes this filter", Help: fmt.Sprintf("Of %s there is none with %s.", days, joinTexts(texts)) + asWritten(ask.view.Filter),
-			Href: clear, Link: "Remove all filters but the days"}, nil
-	}
-	out := &empty{Title: "No sessions", Help: fmt.Sprintf("Nothing is known of %s. Statistics follow each run of the reports by about a minute.", days)}
-	states, err := v.Statistics.State(q.Context(), ask.scope)
-	if err != nil {
-		return nil, err
-	}
-	shown := monthFilter(v.thisMonth())
-	for _, month := range monthsOfStates(states) {
-		if f := monthFilter(month); f.From != ask.view.Filter.From && f.From != shown.From || len(states) == 1 {
-			out.Href, out.Link = ask.filtered(ask.view.Tab, f, ""), "Show "+monthName(month)
-			break
-		}
-	}
-	return out, nil
 }
 
 // tabs leads to the lists with the same filter.

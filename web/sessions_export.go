@@ -37,9 +37,14 @@ func (v *service) exportSessions(w http.ResponseWriter, q *request) error {
 		return statisticsProblem(err)
 	}
 	ask.view.Cursor, ask.view.Limit = "", 0
+	of, err := v.runsOfExport(q, ask)
+	if err != nil {
+		return statisticsProblem(err)
+	}
 	h := w.Header()
 	h.Set("Content-Type", "text/csv; charset=utf-8; header=present")
-	h.Set("Content-Disposition", `attachment; filename="`+ask.exportName()+`"`)
+	h.Set("Content-Disposition", `attachment; filename="`+ask.exportName()+of.name()+`.csv"`)
+	of.tell(h)
 	if q.Method == http.MethodHead {
 		return nil
 	}
@@ -48,10 +53,10 @@ func (v *service) exportSessions(w http.ResponseWriter, q *request) error {
 		return err
 	}
 	defer done()
-	return v.export(w, q, ask)
+	return v.export(w, q, ask, of)
 }
 
-// exportName is the file's name. All of its parts are of letters, digits and -._ alone.
+// exportName is what the file's name begins with. All of its parts are of letters, digits and -._ alone.
 func (ask *asking) exportName() string {
 	name := "sessions-" + string(ask.view.Tab)
 	if ask.chosen != nil {
@@ -62,13 +67,21 @@ func (ask *asking) exportName() string {
 			name += "-" + day
 		}
 	}
-	return name + ".csv"
+	return name
 }
 
 // export asks for the rows and sends them as they come.
-func (v *service) export(w http.ResponseWriter, q *request, ask *asking) error {
+func (v *service) export(w http.ResponseWriter, q *request, ask *asking, of exportedRuns) error {
 	entry := Entry{Event: EventGranted, What: "export", View: string(ask.view.Tab), Filters: filtersSet(ask.view.Filter), Status: http.StatusOK}
-	out := &exportWriter{w: w, control: http.NewResponseController(w), granted: func() error { return v.commit(q, &entry) }}
+	out := &exportWriter{w: w, control: http.NewResponseController(w), granted: func() error {
+		if err := v.stillOf(q, ask, of); err != nil {
+			return err
+		}
+		if err := v.commit(q, &entry); err != nil {
+			return unavailable(err, "It cannot be put on record that you export this, so it is not handed out: ask again later. The daemon's log says more.")
+		}
+		return nil
+	}}
 	buffer := bufio.NewWriterSize(out, exportBuffer)
 	err := v.Statistics.Export(q.Context(), ask.scope, ask.view, buffer)
 	if err == nil {
@@ -100,11 +113,11 @@ func filtersSet(f statistics.Filter) []string {
 	return names
 }
 
-// An exportWriter sends what it gets, once it is on record, and gives every piece its own time.
+// An exportWriter sends what it gets at once, after it was granted, and gives every piece its own time.
 type exportWriter struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
-	granted func() error
+	granted func() error // whether it may be sent
 	begun   bool
 	sent    int64
 }
@@ -113,12 +126,13 @@ type exportWriter struct {
 func (e *exportWriter) Write(b []byte) (int, error) {
 	if !e.begun {
 		if err := e.granted(); err != nil {
-			return 0, unavailable(err, "It cannot be put on record that you export this, so it is not handed out: ask again later. The daemon's log says more.")
+			return 0, err
 		}
 		e.begun = true
 	}
 	_ = e.control.SetWriteDeadline(time.Now().Add(writePatience)) // where there are none, the server's own holds
 	n, err := e.w.Write(b)
 	e.sent += int64(n)
+	_ = e.control.Flush() // a compressor would hold it back; what cannot be sent fails with the next write
 	return n, err
 }

@@ -22,7 +22,8 @@ func TestAnExportIsTheViewAndOnRecord(t *testing.T) {
 	}
 	h := got.Header()
 	if h.Get("Content-Type") != "text/csv; charset=utf-8; header=present" || h.Get("Cache-Control") != "no-store" ||
-		h.Get("Content-Disposition") != `attachment; filename="`+string(w.films)+`-sessions-users-2026-11-01-2026-11-20.csv"` {
+		h.Get("Content-Disposition") != `attachment; filename="`+string(w.films)+`-sessions-users-2026-11-01-2026-11-20-run-`+w.current+`.csv"` ||
+		h.Get(HeaderRun) != w.current || h.Get(HeaderAsOf) != "2026-11-20T08:55:00Z" {
 		t.Errorf("the headers are %v", h)
 	}
 	want := statistics.View{Tab: statistics.TabUsers, Filter: statistics.Filter{From: "2026-11-01", To: "2026-11-20", User: "Anna Secret", IP: "203.0.113.7"}, Sort: "traffic"}

@@ -23,7 +23,6 @@ type filterForm struct {
 	Wrong   string   // with the servers
 	Keep    []choice // what else the address has, by Value and Text
 	Days    []choice // spans of days to choose at once
-	Clear   string
 	Swap    string
 }
 
@@ -61,8 +60,8 @@ func (v *service) form(q *request, ask *asking) filterForm {
 	out := filterForm{Action: tabPath(ask.view.Tab), Tenants: ask.choices(), Swap: viewElement,
 		First: []formField{field("from", "From (UTC)", "date", f.From), field("to", "To", "date", f.To), stream, field("user", "User", "text", f.User), ip},
 		More: []formField{agent, field("min", "Watched at least, seconds", "seconds", f.Min), field("max", "Watched at most, seconds", "seconds", f.Max),
-			pick("protocol", "Protocol", f.Protocol, choices.Protocols, itself),
-			pick("country", "Country", f.Country, byName(choices.Countries), countryChoice),
+			pick("protocol", "Protocol", asKnown(f.Protocol, choices.Protocols), choices.Protocols, itself),
+			pick("country", "Country", asKnown(f.Country, choices.Countries), byName(choices.Countries), countryChoice),
 			pick("platform", "Platform", f.Platform, choices.Platforms, itself),
 			pick("os", "OS", f.OS, choices.Systems, itself),
 			pick("tier", "Tier", f.Tier, statistics.FilterTiers, tierName),
@@ -72,26 +71,36 @@ func (v *service) form(q *request, ask *asking) filterForm {
 		out.Open = out.Open || out.More[i].Value != "" || out.More[i].Wrong != ""
 	}
 	out.Open = out.Open || len(f.Servers) > 0
-	out.Keep = ask.kept()
+	out.Keep = ask.kept(append(slices.Clone(out.First), out.More...))
 	out.Days = ask.spans(v.Now().UTC())
-	_, out.Clear = ask.chips()
 	return out
 }
 
-// kept is what the form does not ask for and its address has all the same.
-func (ask *asking) kept() (out []choice) {
+// kept is what the form does not ask for and its address has all the same: all filters but those of its fields, and how the list
+// is shown.
+func (ask *asking) kept(fields []formField) (out []choice) {
 	values := ask.values()
-	for _, name := range []string{"region", "city", "server_region", "sort", "order", "rows"} {
-		if value := values.Get(name); value != "" {
+	names := slices.DeleteFunc(statistics.FilterNames(), func(name string) bool {
+		return name == "server" || slices.ContainsFunc(fields, func(f formField) bool { return f.Name == name })
+	})
+	for _, name := range append(names, "sort", "order", "rows") {
+		for _, value := range values[name] {
 			out = append(out, choice{Value: name, Text: value})
 		}
 	}
 	return out
 }
 
-// choices are what the filters can be set to, on the days that are looked at. Where they cannot be had the form offers none: the
-// list itself says what is wrong.
+// choices are what the filters can be set to, on the days that are looked at, asked once. Where they cannot be had the form offers
+// none: the list itself says what is wrong.
 func (v *service) choices(q *request, ask *asking) *statistics.Choices {
+	if ask.known == nil {
+		ask.known = v.askChoices(q, ask)
+	}
+	return ask.known
+}
+
+func (v *service) askChoices(q *request, ask *asking) *statistics.Choices {
 	f := statistics.Filter{From: ask.view.Filter.From, To: ask.view.Filter.To}
 	if v.Statistics == nil || f.Check() != nil {
 		return &statistics.Choices{}
@@ -113,6 +122,14 @@ func countryChoice(code string) string {
 		return name + " (" + code + ")"
 	}
 	return code
+}
+
+// asKnown is a value as the known ones are written, where it is one but for upper and lower case.
+func asKnown(value string, known []string) string {
+	if i := slices.IndexFunc(known, func(k string) bool { return strings.EqualFold(k, value) }); i >= 0 && !slices.Contains(known, value) {
+		return known[i]
+	}
+	return value
 }
 
 // byName sorts countries by their names.
@@ -184,24 +201,33 @@ func (ask *asking) spans(now time.Time) []choice {
 
 // filterLabels are the filters that show as chips, in their order.
 var filterLabels = []struct{ name, label string }{
-	{"object", "Object"}, {"stream", "Stream"}, {"user", "User"}, {"ip", "IP"}, {"agent", "User agent contains"}, {"min", "Watched at least"}, {"max", "Watched at most"},
+	{"viewer", "One viewer"}, {"object", "Object"}, {"stream", "Stream"}, {"user", "User"}, {"ip", "IP"}, {"agent", "User agent contains"}, {"min", "Watched at least"}, {"max", "Watched at most"},
 	{"protocol", "Protocol"}, {"server", "Server"}, {"country", "Country"}, {"region", "Region"}, {"city", "City"}, {"server_region", "Served from"},
 	{"platform", "Platform"}, {"os", "OS"}, {"tier", "Tier"}, {"drm", "Clear or DRM"}, {"watched", "Views only"},
 }
 
-// chips are the filters that are set, but for the days, each with where it is not; clear leads to none of them being set, and is
-// empty where none is.
-func (ask *asking) chips() (chips []choice, clear string) {
+// chips are the filters that are set, but for the days, each with where it is not.
+func (v *service) chips(q *request, ask *asking) (chips []choice) {
 	values := ask.view.Filter.Values()
 	for _, l := range filterLabels {
 		for _, value := range values[l.name] {
-			chips = append(chips, choice{Value: l.name, Text: l.label + ": " + chipText(l.name, value), Href: ask.without(l.name, value)})
+			text := l.label + ": " + v.chipText(q, ask, l.name, value)
+			chips = append(chips, choice{Value: l.name, Text: text, Href: ask.without(l.name, value)})
 		}
 	}
-	if len(chips) == 0 {
-		return nil, ""
+	return chips
+}
+
+// clear is the address where no filter is set but the days; empty: so it is.
+func (ask *asking) clear() string {
+	values, set := ask.view.Filter.Values(), false
+	for _, l := range filterLabels {
+		set = set || values.Has(l.name)
 	}
-	return chips, ask.address(func(values url.Values) {
+	if !set {
+		return ""
+	}
+	return ask.address(func(values url.Values) {
 		for _, l := range filterLabels {
 			values.Del(l.name)
 		}
@@ -209,7 +235,7 @@ func (ask *asking) chips() (chips []choice, clear string) {
 }
 
 // chipText is a filter's value as people read it.
-func chipText(name, value string) string {
+func (v *service) chipText(q *request, ask *asking, name, value string) string {
 	switch {
 	case value == statistics.NotKnown && name == "user":
 		return nameless
@@ -218,13 +244,50 @@ func chipText(name, value string) string {
 	case name == "min", name == "max":
 		return value + " s"
 	case name == "country":
-		return countryName(value)
+		return countryChoice(value)
 	case name == "tier":
 		return tierName(value)
 	case name == "drm":
 		return cmp.Or(drmNames[value], value)
+	case name == "server":
+		return v.serverText(q, ask, value)
+	case name == "viewer":
+		return v.viewerText(q, ask)
 	}
 	return value
+}
+
+// serverText is a server as the form calls it.
+func (v *service) serverText(q *request, ask *asking, id string) string {
+	choices := serverChoices(ask.view.Filter.Servers, v.choices(q, ask).Servers)
+	if i := slices.IndexFunc(choices, func(c choice) bool { return c.Value == id }); i >= 0 {
+		return choices[i].Text
+	}
+	return id
+}
+
+// viewerText is what is known of the one viewer of a filter on its days, asked once: a name, or an address and a program.
+func (v *service) viewerText(q *request, ask *asking) string {
+	if ask.viewer == nil {
+		text := ""
+		f := statistics.Filter{From: ask.view.Filter.From, To: ask.view.Filter.To, Viewer: ask.view.Filter.Viewer}
+		if v.Statistics != nil && f.Check() == nil {
+			p, err := v.Statistics.Sessions(q.Context(), ask.scope, statistics.View{Tab: statistics.TabUsers, Filter: f, Limit: 1})
+			if err == nil && len(p.Rows) == 1 {
+				text = cmp.Or(p.Rows[0].User, joinKnown(p.Rows[0].IP, p.Rows[0].Agent))
+			} else if err != nil && q.Context().Err() == nil {
+				v.log().Warn("who the viewer of a filter is, is not known just now", "tenant", q.tenant, "err", err)
+			}
+		}
+		text = cmp.Or(text, nameless)
+		ask.viewer = &text
+	}
+	return *ask.viewer
+}
+
+// joinKnown joins those of several texts that are there.
+func joinKnown(texts ...string) string {
+	return strings.Join(slices.DeleteFunc(texts, func(s string) bool { return s == "" }), " · ")
 }
 
 // without is the address where a filter is not set to a value.

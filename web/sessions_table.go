@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/playmeter/playmeter/statistics"
 )
@@ -13,7 +14,7 @@ import (
 const nameless = "without a name"
 
 // longText is from how many bytes on a text is too long for its column, so that it must be reached to be read whole.
-const longText = 40
+const longText = 16
 
 // table is a page of a list, with the columns that it has.
 func (ask *asking) table(p *statistics.Page) *table {
@@ -33,7 +34,8 @@ func (ask *asking) table(p *statistics.Page) *table {
 
 // column is the head of one, which sorts by it, or turns the order round.
 func (ask *asking) column(c statistics.Column) column {
-	out := column{Key: c.Name, Label: c.Title, Help: columnHelp(c), Numeric: c.Kind == statistics.KindBytes || c.Kind == statistics.KindMicros || c.Kind == statistics.KindCount}
+	out := column{Key: c.Name, Label: c.Title, Help: columnHelp(c), Numeric: c.Kind == statistics.KindBytes || c.Kind == statistics.KindMicros || c.Kind == statistics.KindCount,
+		Yields: yields(c)}
 	order := naturalOrder(c)
 	if c.Name == ask.sort.Name {
 		out.Order = ascending
@@ -47,6 +49,11 @@ func (ask *asking) column(c statistics.Column) column {
 		values.Set("order", order)
 	})
 	return out
+}
+
+// yields tells whether a column is of texts of any length, whose beginnings say most.
+func yields(c statistics.Column) bool {
+	return c.Kind == statistics.KindStream || c.Kind == statistics.KindReferrer || c.Name == "user" || c.Name == "agent" || c.Name == "referrer"
 }
 
 // columnHelp is what a column's name does not say.
@@ -135,9 +142,9 @@ func (ask *asking) streamCell(r *statistics.Row) cell {
 	}
 	if ask.chosen == nil {
 		if out.Under != "" {
-			out.Under += " · "
+			out.Under = " · " + out.Under
 		}
-		out.Under += ask.called(r.Tenant)
+		out.Under = ask.called(r.Tenant) + out.Under // first, because the end is cut where there is little room
 	}
 	return out
 }
@@ -159,21 +166,34 @@ func (ask *asking) serverCell(r *statistics.Row) cell {
 	return out
 }
 
-// userCell is a viewer. Those without a name are known by their address and program.
+// userCell is a viewer. Those without a name that a filter finds them by are found by their number.
 func (ask *asking) userCell(r *statistics.Row) cell {
+	out := cell{Text: cmp.Or(r.User, nameless), Long: len(r.User) > longText}
 	f := ask.view.Filter
-	out := cell{Text: r.User, Long: len(r.User) > longText}
-	if f.User = statistics.Exactly(r.User); r.User == "" {
-		out.Text = nameless
-		f.User, f.IP, f.Agent = statistics.NotKnown, orNotKnown(r.IP), cmp.Or(r.Agent, statistics.NotKnown)
+	switch {
+	case f.Viewer != "" && f.Viewer == r.Viewer: // it is that one already
+	case findable(r.User):
+		f.User = r.User
+	default:
+		f.User, f.Viewer = "", r.Viewer
 	}
-	if f.Check() == nil {
+	if f.Check() == nil && (f.Viewer != "" || f.User != "") {
 		out.Href = ask.sessionsWith(f, r)
 	}
 	if ask.chosen == nil {
 		out.Under = ask.called(r.Tenant)
 	}
 	return out
+}
+
+// cutTexts is how long a text of a session is that may have been longer.
+const cutTexts = 1024
+
+// findable tells whether a filter for a user's name finds that user and no other: blanks around it are not heeded, what looks
+// like a pattern may be written in two ways, and the end of a long one is not known.
+func findable(user string) bool {
+	return user != "" && len(user) < cutTexts && strings.TrimSpace(user) == user && statistics.Exactly(user) == user &&
+		statistics.Filter{User: user}.Check() == nil
 }
 
 // placeCell is a country and an address.

@@ -68,7 +68,7 @@ func TestEveryListHasItsColumns(t *testing.T) {
 			if len(f.views) != 1 || f.views[0].Tab != tt.tab {
 				t.Errorf("asked was for %+v", f.views)
 			}
-			if got := textIn(byID(doc, "results")); !strings.HasPrefix(got, "Sessions 1,234 Views 1,200 Traffic 5.00 GB View time 2 h") {
+			if got := textIn(byID(doc, "results")); !strings.HasPrefix(got, "Sessions 1,234 Views 1,200 Traffic 5.00 GB View time 2 h as of 2026-11-20 08:55:00 UTC, run") {
 				t.Errorf("the totals are not in %s", got)
 			}
 		})
@@ -77,7 +77,7 @@ func TestEveryListHasItsColumns(t *testing.T) {
 
 func TestCellsLeadToTheSessionsBehindThem(t *testing.T) {
 	s, f := serveStatistics(t)
-	f.page.Rows[1].Agent = "Player/2.0"
+	f.page.Rows[1].Viewer = "12345678901234567890123456789"
 	links := make(map[string][]string)
 	for _, path := range []string{"/sessions", "/sessions/streams", "/sessions/servers", "/sessions/users"} {
 		for _, a := range all(byID(parsed(t, s.get(path+"?country=DE&"+days, filmsToken, 200, asBrowser...)), "sessions-table"), tag("a", "href")) {
@@ -86,7 +86,7 @@ func TestCellsLeadToTheSessionsBehindThem(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		"Title of a": "object=iq__a", "hls": "protocol=hls", "edge-1": "server=inod1", "DE · 203.0.113.7": "ip=203.0.113.7", "2001:db8::1": "ip=2001:db8::1",
-		"anna": "user=anna", "without a name": "agent=Player/2.0&ip=2001:db8::1&user=-", "Player/1.0": "agent=Player/1.0",
+		"anna": "user=anna", "without a name": "viewer=12345678901234567890123456789", "Player/1.0": "agent=Player/1.0",
 	} {
 		values, _ := url.ParseQuery(want + "&country=DE&" + days)
 		if got := links[text]; len(got) == 0 || slices.ContainsFunc(got, func(l string) bool { return l != "/sessions?"+values.Encode() }) {
@@ -195,6 +195,35 @@ func TestViewsThatThereAreNot(t *testing.T) {
 	}
 }
 
+// TestWhatIsWrongLeadsToTheListWithoutIt: the rest of what was asked is kept.
+func TestWhatIsWrongLeadsToTheListWithoutIt(t *testing.T) {
+	const rest = "from=2026-11-01&order=asc&rows=100&sort=traffic&to=2026-11-20&user=anna"
+	tests := []struct{ name, path, want string }{
+		{"a number of rows", "/sessions?from=2026-11-01&order=asc&rows=7&sort=traffic&to=2026-11-20&user=anna", "/sessions?from=2026-11-01&order=asc&sort=traffic&to=2026-11-20&user=anna"},
+		{"a column", "/sessions/users?from=2026-11-01&order=asc&rows=100&sort=nothing&to=2026-11-20&user=anna", "/sessions/users?from=2026-11-01&rows=100&to=2026-11-20&user=anna"},
+		{"an order", "/sessions/users?from=2026-11-01&order=up&rows=100&sort=traffic&to=2026-11-20&user=anna", "/sessions/users?from=2026-11-01&rows=100&to=2026-11-20&user=anna"},
+		{"both", "/sessions?from=2026-11-01&rows=7&sort=nothing&to=2026-11-20", "/sessions?from=2026-11-01&to=2026-11-20"},
+		{"an export's order", "/sessions/users/export.csv?from=2026-11-01&sort=nothing&to=2026-11-20", "/sessions/users?from=2026-11-01&to=2026-11-20"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s, _ := serveStatistics(t)
+			doc := parsed(t, s.get(tt.path, filmsToken, 400, asBrowser...))
+			checkPage(t, doc)
+			if links := linksOf(t, doc); links[tt.want] != "Show the list as it is otherwise" {
+				t.Errorf("the page leads to %v, want %s", links, tt.want)
+			}
+			s.get(tt.want, filmsToken, 200, asBrowser...)
+		})
+	}
+	s, f := serveStatistics(t)
+	f.err = fmt.Errorf("list: %w", statistics.ErrView)
+	doc := parsed(t, s.get("/sessions?cursor=damaged&"+rest, filmsToken, 400, asBrowser...))
+	if links := linksOf(t, doc); links["/sessions?"+rest] != "Begin with the first page" {
+		t.Errorf("a damaged cursor leads to %v", links)
+	}
+}
+
 func TestWhatIsWrongWithAFilterIsSaidBesideItsField(t *testing.T) {
 	tests := []struct{ query, field string }{
 		{"from=2026-13-01", "from"}, {"from=yesterday", "from"}, {"from=2026-11-05&to=2026-11-01", "to"}, {"from=2026-11-01&ip=nonsense", "ip"}, {"from=2026-11-01&ip=1.2.3.4/33", "ip"},
@@ -238,7 +267,16 @@ func utf8Of(s string) string { return strings.ToValidUTF8(s, "\ufffd") }
 
 // every is a filter with all fields set.
 const every = "from=2026-11-01&to=2026-11-20&stream=news*&user=anna&ip=203.0.113.0%2F24&agent=Firefox&min=1&max=90.5&server=inod2&server=gone&protocol=hls&country=FR" +
-	"&region=Bavaria&city=-&server_region=eu-west&platform=Television&os=-&tier=hi&drm=clear"
+	"&region=Bavaria&city=-&server_region=eu-west&platform=Television&os=-&tier=hi&drm=clear&object=live%2Fpitch&viewer=17&watched=yes"
+
+func TestEveryIsEveryFilter(t *testing.T) {
+	values, _ := url.ParseQuery(every)
+	for _, name := range statistics.FilterNames() {
+		if !values.Has(name) {
+			t.Errorf("the tests set no filter %s", name)
+		}
+	}
+}
 
 func TestTheFormShowsAndSendsTheWholeFilter(t *testing.T) {
 	s, f := serveStatistics(t)
@@ -302,7 +340,7 @@ func TestEveryFilterCanBeRemoved(t *testing.T) {
 	if links := linksOf(t, doc); links["/sessions?"+days] != "Clear all" {
 		t.Error("nothing clears all")
 	}
-	if text := textIn(doc); !strings.Contains(text, "City: unknown") || !strings.Contains(text, "Country: France") || !strings.Contains(text, "Tier: Hi (4K)") {
+	if text := textIn(doc); !strings.Contains(text, "City: unknown") || !strings.Contains(text, "Country: France (FR)") || !strings.Contains(text, "Server: inod2") || !strings.Contains(text, "Tier: Hi (4K)") {
 		t.Errorf("the chips say %s", text)
 	}
 }
@@ -355,21 +393,33 @@ func TestPagesOfAList(t *testing.T) {
 	}
 }
 
-func TestAnEmptyListSaysWhy(t *testing.T) {
-	s, f := serveStatistics(t)
-	f.page.Rows = nil
-	doc := parsed(t, s.get("/sessions/users?user=anna&country=-&"+days, filmsToken, 200, asBrowser...))
-	if text := textIn(byID(doc, "results")); !strings.Contains(text, "Of the days from 2026-11-01 to 2026-11-20 there is none with “User: anna”, “Country: unknown”.") ||
-		!strings.Contains(linksOf(t, doc)["/sessions/users?"+days], "Clear all") && !strings.Contains(linksOf(t, doc)["/sessions/users?"+days], "Remove all") {
-		t.Errorf("the page says %s", text)
+// TestHowManyRowsAListHas: where it is not known, nothing is said of it.
+func TestHowManyRowsAListHas(t *testing.T) {
+	tests := []struct {
+		name, path, want string
+		rows             int64
+		page             func(*statistics.Page)
+		asks             bool
+	}{
+		{"viewers, as they were counted", "/sessions/users", "Viewers 1,855 Sessions", 1855, func(*statistics.Page) {}, true},
+		{"streams", "/sessions/streams", "Streams 7 Sessions", 7, func(*statistics.Page) {}, true},
+		{"servers", "/sessions/servers", "Servers 7 Sessions", 7, func(*statistics.Page) {}, true},
+		{"unique sessions", "/sessions/unique", "Unique sessions 7 Sessions", 7, func(*statistics.Page) {}, true},
+		{"not known", "/sessions/users", "Sessions 1,234", 0, func(*statistics.Page) {}, true},
+		{"a page that is all there is", "/sessions/users", "Viewers 2 Sessions", 9, func(p *statistics.Page) { p.Next = "" }, false},
+		{"the last page of several", "/sessions/users", "Viewers 9 Sessions", 9, func(p *statistics.Page) { p.Previous, p.Next = "before", "" }, true},
+		{"sessions are counted in any case", "/sessions", "Sessions 1,234", 7, func(*statistics.Page) {}, false},
 	}
-	f.asked = nil
-	doc = parsed(t, s.get("/sessions/users?"+days, filmsToken, 200, asBrowser...))
-	if linksOf(t, doc)["/sessions/users?from=2026-10-01&to=2026-10-31"] != "Show October 2026" {
-		t.Errorf("nothing leads to October: %s", textIn(byID(doc, "results")))
-	}
-	if slices.Contains(f.asked, "totals") {
-		t.Error("what nothing adds up to was asked")
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s, f := serveStatistics(t)
+			f.rows = tt.rows
+			tt.page(&f.page)
+			got := textIn(byID(parsed(t, s.get(tt.path+"?"+days, filmsToken, 200, asBrowser...)), "results"))
+			if !strings.HasPrefix(got, tt.want) || slices.Contains(f.asked, "rows") != tt.asks {
+				t.Errorf("it says %.80s, want %s; asked was for %v", got, tt.want, f.asked)
+			}
+		})
 	}
 }
 
@@ -380,9 +430,9 @@ func TestPartsOfThePageAreAskedForAlone(t *testing.T) {
 		has, lack []string
 		asked     string
 	}{
-		{"results", []string{`id="sessions-table"`, "totals", "pager"}, []string{"<html", "<form", "subtabs", "<title"}, "[sessions totals]"},
-		{"view", []string{`id="sessions-table"`, "<form", "subtabs", "<title>By users · Sessions · Playmeter</title>", `id="results"`}, []string{"<html", `id="view"`}, "[sessions totals choices]"},
-		{"other", []string{"<html", `id="view"`}, nil, "[sessions totals choices]"},
+		{"results", []string{`id="sessions-table"`, "totals", "pager"}, []string{"<html", "<form", "subtabs", "<title"}, "[state sessions totals rows]"},
+		{"view", []string{`id="sessions-table"`, "<form", "subtabs", "<title>By users · Sessions · Playmeter</title>", `id="results"`}, []string{"<html", `id="view"`}, "[state sessions totals rows choices]"},
+		{"other", []string{"<html", `id="view"`}, nil, "[state sessions totals rows choices]"},
 	}
 	for _, tt := range tests {
 		f.asked = nil
@@ -410,7 +460,7 @@ func TestRowsOfSeveralTenantsSayWhose(t *testing.T) {
 	w := sampleWorld(t)
 	s, _ := serveStatistics(t)
 	doc := parsed(t, s.get("/sessions?"+days, adminToken, 200, asBrowser...))
-	if got := rowsOf(doc, "sessions-table")[0][0]; got != "Title of a iq__a · "+w.Tenants[0].Name {
+	if got := rowsOf(doc, "sessions-table")[0][0]; got != "Title of a "+w.Tenants[0].Name+" · iq__a" {
 		t.Errorf("the stream is %q", got)
 	}
 	if linksOf(t, doc)["/sessions?from=2026-11-01&object=iq__a&tenant="+string(w.films)+"&to=2026-11-20"] == "" {

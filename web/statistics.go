@@ -21,6 +21,8 @@ import (
 type Statistics interface {
 	Sessions(ctx context.Context, scope statistics.Scope, v statistics.View) (*statistics.Page, error)
 	Totals(ctx context.Context, scope statistics.Scope, f statistics.Filter) (statistics.Totals, error)
+	// Rows is how many rows a list has, where that is known.
+	Rows(ctx context.Context, scope statistics.Scope, v statistics.View) (n int64, known bool, err error)
 	// Export writes all rows of a view as CSV, header first. What is wrong with the question is told before anything is written.
 	Export(ctx context.Context, scope statistics.Scope, v statistics.View, w io.Writer) error
 	Dashboard(ctx context.Context, scope statistics.Scope, p schemas.Period) (*statistics.Dashboard, error)
@@ -191,7 +193,7 @@ func statisticsProblem(err error) *problem {
 	case errors.As(err, &wrong):
 		return newProblem(http.StatusBadRequest, "The filter cannot be used: %s.", wrong)
 	case errors.Is(err, statistics.ErrView):
-		return newProblem(http.StatusBadRequest, "There is no such list, order or page of a list. Begin with its first page.")
+		return newProblem(http.StatusBadRequest, "There is no such order or page of the list: the link to it is damaged, or was made for another order. Begin with its first page.")
 	case errors.Is(err, statistics.ErrTooMuch):
 		return newProblem(http.StatusUnprocessableEntity, "That is more than statistics may take at once. Choose fewer days, or filter more, and ask again. The sessions report has everything.")
 	case errors.Is(err, statistics.ErrBusy):

@@ -24,11 +24,13 @@ type fakeStatistics struct {
 	dashboard statistics.Dashboard
 	page      statistics.Page
 	totals    statistics.Totals
+	rows      int64 // of every list; 0: it is not known how many
 	choices   statistics.Choices
 	csv       []string             // pieces of an export
 	err       error                // of every question
 	errAfter  error                // of an export, after its pieces
 	progress  *statistics.Progress // nil: all is loaded
+	meanwhile func()               // happens before an export's rows are read
 
 	asked  []string
 	scopes []statistics.Scope
@@ -62,10 +64,17 @@ func (f *fakeStatistics) Totals(_ context.Context, scope statistics.Scope, _ sta
 	return f.totals, f.ask("totals", scope)
 }
 
+func (f *fakeStatistics) Rows(_ context.Context, scope statistics.Scope, _ statistics.View) (int64, bool, error) {
+	return f.rows, f.rows > 0, f.ask("rows", scope)
+}
+
 func (f *fakeStatistics) Export(_ context.Context, scope statistics.Scope, v statistics.View, w io.Writer) error {
 	f.views = append(f.views, v)
 	if err := f.ask("export", scope); err != nil {
 		return err
+	}
+	if f.meanwhile != nil {
+		f.meanwhile()
 	}
 	for _, piece := range f.csv {
 		if _, err := io.WriteString(w, piece); err != nil {
@@ -193,7 +202,7 @@ func attr(n *html.Node, name string) string {
 func textIn(n *html.Node) string {
 	var b strings.Builder
 	for d := range n.Descendants() {
-		if d.Type == html.TextNode {
+		if d.Type == html.TextNode && attr(d.Parent, "class") != "exact" { // which stands in the place of another text
 			b.WriteString(" " + d.Data)
 		}
 	}

@@ -179,7 +179,8 @@ func (d *demo) goOn(took time.Duration) {
 	d.say("  # months, runs and what was set aside; a run now; when the next ones are")
 	d.say("  %[1]s status%[2]s\n  %[1]s run%[2]s\n  %[1]s schedule%[2]s\n", name, flags)
 	d.say("  # tokens: then one signs in at /sign-in, as an administrator or as a tenant who sees its own alone")
-	d.say("  %[1]s token add --role admin%[3]s\n  %[1]s token add --role tenant --tenant %[2]s --report usage --report sessions%[3]s\n", name, sample.Tenants()[0].ID, flags)
+	first := sample.Tenants()[0]
+	d.say("  %[1]s token add --role admin%[4]s Administrator\n  %[1]s token add --role tenant --tenant %[2]s --report usage --report sessions%[4]s %[3]s\n", name, first.ID, shellWord(first.Name), flags)
 	d.say("  # the daemon again, after Ctrl-C")
 	d.say("  %s serve%s\n", name, flags)
 	d.say("  # any S3 client, while the daemon runs")

@@ -11,6 +11,7 @@ import (
 	"github.com/gocarina/gocsv"
 
 	"github.com/playmeter/playmeter/schemas"
+	"github.com/playmeter/playmeter/web"
 )
 
 // usageLine is what a person looks for in a row of the usage report.
@@ -41,8 +42,8 @@ func (l *usageLine) cells() []any {
 	if title == "" {
 		title = l.Object
 	}
-	return []any{title, l.Active, humanize.IBytes(uint64(l.Storage)), humanize.Comma(l.Views), hours(l.VideoHrs),
-		humanize.IBytes(uint64(l.Bytes)), humanize.IBytes(uint64(l.Downloads)), humanize.Comma(l.Errors)}
+	return []any{title, l.Active, web.Bytes(l.Storage), humanize.Comma(l.Views), hours(l.VideoHrs),
+		web.Bytes(l.Bytes), web.Bytes(l.Downloads), humanize.Comma(l.Errors)}
 }
 
 // hours shortens a decimal for the eye.
@@ -75,7 +76,7 @@ func (l *sessionLine) cells() []any {
 	if l.City != "" {
 		where = l.City + ", " + l.Country
 	}
-	return []any{l.Date + " " + l.Start, l.Title, l.Platform, l.OS, where, l.Watched, l.Percent, humanize.IBytes(uint64(l.Bytes))}
+	return []any{l.Date + " " + l.Start, l.Title, l.Platform, l.OS, where, l.Watched, l.Percent, web.Bytes(l.Bytes)}
 }
 
 // diffLine is the same of what a restatement changed.

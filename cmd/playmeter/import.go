@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/playmeter/playmeter/schemas"
+	"github.com/playmeter/playmeter/web"
 )
 
 const importHelp = `Puts usage files (.parquet, .ndjson, .ndjson.gz, .ndjson.zst) into the usage
@@ -122,7 +123,7 @@ func (a *app) tellImport(d *imported) error {
 		for path, reason := range d.Rejected {
 			a.say("left out: %s: %s", printable(path), printable(reason))
 		}
-		a.say("%s put (%s), %d there already", files(len(d.Put)), humanize.IBytes(uint64(d.Bytes)), len(d.Same))
+		a.say("%s put (%s), %d there already", files(len(d.Put)), web.Bytes(d.Bytes), len(d.Same))
 		if len(d.Put) > 0 {
 			a.say("To count them:\n  %s run%s", program(), a.flagsFor())
 		}

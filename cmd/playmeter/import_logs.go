@@ -16,6 +16,7 @@ import (
 	"github.com/playmeter/playmeter/bucket"
 	"github.com/playmeter/playmeter/intake/logs"
 	"github.com/playmeter/playmeter/schemas"
+	"github.com/playmeter/playmeter/web"
 )
 
 const importLogsHelp = `
@@ -319,7 +320,7 @@ func (a *app) sayLogs(d *importedLogs, all *logs.Summary) error {
 	if d.checked {
 		return nil
 	}
-	a.say("%s put (%s), %d there already", files(len(d.Put)), humanize.IBytes(uint64(d.Bytes)), len(d.Same))
+	a.say("%s put (%s), %d there already", files(len(d.Put)), web.Bytes(d.Bytes), len(d.Same))
 	if len(d.Put) > 0 {
 		a.say("To count them:\n  %s run%s", program(), a.flagsFor())
 	}

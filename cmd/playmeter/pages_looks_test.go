@@ -184,6 +184,15 @@ func testWithoutScripts(t *testing.T, w *pagesWorld) {
 			t.Error("there are holes where charts would be")
 		}
 	})
+	t.Run("values can be exact", func(t *testing.T) {
+		if n := js[int](b, shortened); n == 0 {
+			t.Error("values are exact from the start")
+		}
+		b.do(chromedp.Click(chromedp.CSS("#exact")))
+		if n := js[int](b, shortened); n > 0 {
+			t.Errorf("%d amounts are shortened", n)
+		}
+	})
 	t.Run("filters, order, pages and the export work", func(t *testing.T) {
 		b.open(w.inMonth("/sessions"))
 		b.typeInto("#filter-stream", "*a*")

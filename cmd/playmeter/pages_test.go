@@ -27,10 +27,13 @@ func TestPages(t *testing.T) {
 		{"hostile texts", testHostile},
 		{"roles", testRoles},
 		{"reports", testReports},
+		{"downloads", testDownloads},
 		{"without scripts", testWithoutScripts},
 		{"keyboard", testKeyboard},
 		{"looks", testLooks},
+		{"exact values", testExact},
 		{"runs", testRuns},
+		{"run in flight", testRunInFlight},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.test(t, w) })
 	}

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
+
+	"github.com/playmeter/playmeter/web"
 )
 
 // progress shows how far long work is: a bar on a terminal, elsewhere a log
@@ -85,7 +87,7 @@ func drawBar(label string, done, total int64, unit string, took time.Duration) s
 // amount is a number of units for people to read.
 func amount(n int64, unit string) string {
 	if unit == "bytes" {
-		return humanize.IBytes(uint64(max(n, 0)))
+		return web.Bytes(max(n, 0))
 	}
 	return humanize.Comma(n) + " " + unit
 }

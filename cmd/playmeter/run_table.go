@@ -9,6 +9,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"github.com/playmeter/playmeter/reporter"
+	"github.com/playmeter/playmeter/web"
 )
 
 // tellRun prints what a run came to and decides how the command ends.
@@ -58,7 +59,7 @@ func runTable(r *reporter.Result) *table {
 		}
 		for _, report := range of.Manifest.Objects() {
 			t.add(of.Tenant, of.Period, state, of.Run, report.Report, humanize.Comma(report.Rows),
-				humanize.IBytes(uint64(report.Sealed.Bytes)), len(report.Recipients))
+				web.Bytes(report.Sealed.Bytes), len(report.Recipients))
 		}
 	}
 	return t

@@ -11,6 +11,7 @@ import (
 
 	"github.com/playmeter/playmeter/reporter"
 	"github.com/playmeter/playmeter/schemas"
+	"github.com/playmeter/playmeter/web"
 )
 
 const statusHelp = `Shows every tenant's months, their last and next runs, and, where there is something to
@@ -59,7 +60,7 @@ func statusCommand(a *app) *cobra.Command {
 const shownMonths = 60
 
 func (a *app) tellStatus(s *statusAnswer) error {
-	fmt.Fprintf(a.out, "%s, %s; %s\n", count(s.Files, "usage file"), humanize.IBytes(uint64(s.Bytes)), count(s.Packs, "pack"))
+	fmt.Fprintf(a.out, "%s, %s; %s\n", count(s.Files, "usage file"), web.Bytes(s.Bytes), count(s.Packs, "pack"))
 	for _, line := range []struct {
 		n    int
 		text string

@@ -12,6 +12,7 @@ import (
 	"github.com/playmeter/playmeter/bucket"
 	"github.com/playmeter/playmeter/intake"
 	"github.com/playmeter/playmeter/reporter"
+	"github.com/playmeter/playmeter/web"
 )
 
 // statusAnswer is all that status has to say.
@@ -58,7 +59,7 @@ func intakeSection(s *intake.State) section {
 		return out
 	}
 	if s.Posts > 0 {
-		out.add("intake: %s wait to be put into a usage file, for %s at most", humanize.IBytes(s.Bytes), time.Since(s.Oldest).Round(time.Second))
+		out.add("intake: %s wait to be put into a usage file, for %s at most", web.Bytes(int64(s.Bytes)), time.Since(s.Oldest).Round(time.Second))
 		out.next = "Every run puts them there first, the daemon as intake.every says."
 	}
 	if s.Trouble != "" {

@@ -7,6 +7,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"github.com/playmeter/playmeter/reporter"
+	"github.com/playmeter/playmeter/web"
 )
 
 // How much of a long month is shown to people; --json has all.
@@ -64,7 +65,7 @@ func (a *app) printVerification(v *reporter.Verification, t trust) error {
 	if more > 0 {
 		fmt.Fprintf(a.out, "and %s more without a fault\n", humanize.Comma(int64(more)))
 	}
-	fmt.Fprintf(a.out, "\n%s objects, %s, compared with their digests", humanize.Comma(int64(v.Objects)), humanize.IBytes(uint64(v.Bytes)))
+	fmt.Fprintf(a.out, "\n%s objects, %s, compared with their digests", humanize.Comma(int64(v.Objects)), web.Bytes(v.Bytes))
 	if v.Opened+v.Unopened > 0 {
 		fmt.Fprintf(a.out, "; %d reports opened, %d sealed to other keys", v.Opened, v.Unopened)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/playmeter/playmeter/reporter"
 	"github.com/playmeter/playmeter/schemas"
+	"github.com/playmeter/playmeter/web"
 )
 
 const withdrawHelp = `Takes a usage file out of the count: one that was delivered twice under another name
@@ -111,7 +112,7 @@ func (a *app) withdraw(ctx context.Context, key string, yes bool) error {
 // tellCounted shows what would go.
 func (a *app) tellCounted(c *reporter.Counted) {
 	a.say("usage file  %s", printable(c.Key))
-	a.say("object      %s, %s", printable(c.ETag), humanize.IBytes(uint64(c.Size)))
+	a.say("object      %s, %s", printable(c.ETag), web.Bytes(c.Size))
 	switch {
 	case len(c.Tenants) == 0 && c.Rows == 0:
 		a.say("rows        none that count: it was not counted yet, could not be read, or is empty")

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -65,6 +67,30 @@ func TestDrawBar(t *testing.T) {
 				t.Errorf("got  %s\nwant %s", got, tt.want)
 			}
 		})
+	}
+}
+
+// TestAmountsOfDataAreSaidAsOnPages: a kilobyte is 1,000 bytes wherever people read one; what they write has the units that they choose.
+func TestAmountsOfDataAreSaidAsOnPages(t *testing.T) {
+	for n, want := range map[int64]string{-1: "0 B", 0: "0 B", 999: "999 B", 1000: "1.00 kB", 1024: "1.02 kB", 1 << 30: "1.07 GB"} {
+		if got := amount(n, "bytes"); got != want {
+			t.Errorf("%d bytes are said to be %s, want %s", n, got, want)
+		}
+	}
+	sources, err := filepath.Glob("*.go")
+	if err != nil || len(sources) == 0 {
+		t.Fatalf("there are no sources: %v", err)
+	}
+	for _, name := range sources {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, other := range []string{"IBytes(", "Bytes(uint64", "BigBytes("} {
+			if strings.Contains(string(text), "humanize."+other) {
+				t.Errorf("%s says an amount of data with humanize.%s): web.Bytes says it as pages do", name, other)
+			}
+		}
 	}
 }
 

@@ -36,6 +36,25 @@
     button.hidden = false;
   }
 
+  // ---- exact values ----
+
+  // Style sheets look at the switch itself, so that it works where no script runs. Here it is kept.
+  function beginExact() {
+    const box = document.getElementById("exact");
+    if (!box) return;
+    box.checked = "exact" in root.dataset;
+    box.addEventListener("change", () => {
+      root.toggleAttribute("data-exact", box.checked);
+      try {
+        if (box.checked) localStorage.setItem("playmeter-exact", "yes");
+        else localStorage.removeItem("playmeter-exact");
+      } catch {
+        // Storage is off: it holds for this page.
+      }
+      say(box.checked ? "Values are exact." : "Values are shortened.");
+    });
+  }
+
   // ---- the viewer's own time ----
 
   const local = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
@@ -133,10 +152,10 @@
   }
 
   function dayChart(kind, data) {
-    const several = data.series.length > 1;
+    const several = data.series.length > 1, lies = kind === "stack"; // names have room only beside bars that lie
     const line = { lineStyle: { color: colour("line") } };
     const options = common();
-    options.grid = { left: 8, right: 12, top: several ? 34 : 12, bottom: 4, containLabel: true };
+    options.grid = { left: 8, right: lies ? 24 : 12, top: lies ? 44 : several ? 34 : 12, bottom: 4, containLabel: true };
     if (several) options.legend = { top: 0, left: 0, icon: "roundRect", itemWidth: 10, itemHeight: 10, textStyle: { color: colour("soft") }, inactiveColor: colour("strong-line") };
     options.tooltip.trigger = "axis";
     options.tooltip.axisPointer = { type: kind === "line" ? "line" : "shadow", lineStyle: { color: colour("strong-line") }, shadowStyle: { color: colour("ink"), opacity: 0.06 } };
@@ -144,8 +163,10 @@
       const i = marks[0].dataIndex;
       return [nameOf(data, i)].concat(marks.map((m) => (several ? m.seriesName + ": " : "") + data.series[m.seriesIndex].texts[i])).join("\n");
     };
-    options.xAxis = { type: "category", data: data.labels, axisLine: line, axisTick: { show: false }, axisLabel: { color: colour("soft"), hideOverlap: true, formatter: shortDay } };
-    options.yAxis = { type: "value", ...scale(kind, data), axisLabel: { color: colour("soft"), formatter: rough(data.unit) }, splitLine: line };
+    const along = { type: "category", data: data.labels, axisLine: line, axisTick: { show: false }, axisLabel: { color: colour("soft"), hideOverlap: true, formatter: shortDay } };
+    const up = { type: "value", ...scale(kind, data), axisLabel: { color: colour("soft"), hideOverlap: true, formatter: rough(data.unit) }, splitLine: line };
+    options.xAxis = lies ? up : along;
+    options.yAxis = lies ? { ...along, inverse: true, axisLabel: { color: colour("soft"), interval: 0, width: 120, overflow: "truncate" } } : up;
     options.series = data.series.map((s) => ({
       name: s.name,
       type: kind === "line" ? "line" : "bar",
@@ -155,7 +176,7 @@
       showSymbol: data.labels.length < 4, // else where the pointer is
       symbolSize: 6,
       areaStyle: kind === "line" && !several ? { opacity: 0.12 } : undefined,
-      barMaxWidth: 34,
+      barMaxWidth: lies ? 22 : 34,
       itemStyle: kind === "line" ? undefined : { borderRadius: kind === "bars" ? [3, 3, 0, 0] : 0 },
       cursor: "pointer",
       triggerLineEvent: true,
@@ -334,6 +355,7 @@
   }
 
   nameTheme();
+  beginExact();
   begin(document);
   document.addEventListener("submit", onSubmit, true); // before htmx reads the fields
   document.addEventListener("click", (event) => {
