@@ -40,11 +40,12 @@ func (a *audience) tiles(d *statistics.Dashboard) []tile {
 // viewersCounted tells whether the viewers are those of the sessions. They are counted when all of a tenant's month is there, and
 // days come one by one.
 func viewersCounted(d *statistics.Dashboard) bool {
-	counted := int64(0)
+	counted, changing := int64(0), len(d.Months) == 0
 	for _, m := range d.Months {
 		counted += m.Rows
+		changing = changing || m.Changing
 	}
-	return len(d.Months) > 0 && counted == d.Sessions
+	return !changing && counted == d.Sessions
 }
 
 // topStreams are the two rankings of streams.
