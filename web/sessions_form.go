@@ -55,7 +55,7 @@ func (v *service) form(q *request, ask *asking) filterForm {
 		return out
 	}
 	stream, ip, agent := field("stream", "Stream", "text", f.Stream), field("ip", "IP", "text", f.IP), field("agent", "User agent contains", "text", f.Agent)
-	stream.Hint, ip.Hint = "name or id, * for any text", "address or network"
+	stream.Hint, ip.Hint = "name or id, * for any text", "203.0.113.0/24"
 	stream.Wide, agent.Wide = true, true
 	out := filterForm{Action: tabPath(ask.view.Tab), Tenants: ask.choices(), Swap: viewElement,
 		First: []formField{field("from", "From (UTC)", "date", f.From), field("to", "To", "date", f.To), stream, field("user", "User", "text", f.User), ip},
