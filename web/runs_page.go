@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -28,6 +29,7 @@ const runsElement = "runs-state"
 // runsData is what the page of runs shows.
 type runsData struct {
 	Flight  *flightView // nil: none is in flight
+	Idle    string      // the id of its place then
 	Past    table
 	CanRun  bool
 	Tenants []choice
@@ -73,15 +75,23 @@ type statusSection struct {
 	Next  string
 }
 
-// runsPage shows runs. While one is in flight, that part asks for itself alone; once it has ended, for all of the page.
+// idleElement is the id of what renews itself while no run is in flight, after so many have ended.
+func idleElement(ended int) string { return "runs-idle-" + strconv.Itoa(ended) }
+
+// runsPage shows runs. While one is in flight, that part asks for itself alone, and once it has ended, for all of the page. While
+// none is, it asks now and then whether one has begun, or has come and gone: only then there is an answer.
 func (v *service) runsPage(w http.ResponseWriter, q *request) error {
-	now := v.Now()
+	now, idle := v.Now(), idleElement(v.Watch.ended())
 	flight, past := v.Watch.look()
 	p := &page{Title: "Runs", Tab: "runs", Fragments: []string{runsElement}}
-	data := runsData{Flight: v.viewOfFlight(flight), CanRun: v.RunNow != nil && flight == nil}
-	part := p.fragmentFor(q.Request)
-	if part && flight == nil {
-		w.Header().Set("HX-Refresh", "true") // the run has ended: all of the page says something else now
+	data := runsData{Flight: v.viewOfFlight(flight), Idle: idle, CanRun: v.RunNow != nil && flight == nil}
+	part, asker := p.fragmentFor(q.Request), q.Header.Get("HX-Trigger")
+	if part && flight == nil && asker == idle {
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	if part && (flight == nil || strings.HasPrefix(asker, "runs-idle-")) {
+		w.Header().Set("HX-Refresh", "true") // a run has ended, or begun: all of the page says something else now
 	}
 	data.Past = v.pastTable(past)
 	if !part {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -115,8 +116,14 @@ func TestThePageOfRuns(t *testing.T) {
 	if n := strings.Count(body, `<option value="2026-`); n != 2 || !strings.Contains(body, `title="`+string(w.films)+`"`) {
 		t.Errorf("%d months to choose, or nothing says which tenant is %s: %s", n, w.films, body)
 	}
-	if strings.Contains(body, "hx-trigger") || strings.Contains(body, " disabled>") {
-		t.Errorf("it asks for itself, or the button is off: %s", body)
+	if !strings.Contains(body, `<div id="runs-idle-0" hx-get="/runs" hx-trigger="every 10s"`) || strings.Contains(body, " disabled>") {
+		t.Errorf("it does not ask for itself now and then, or the button is off: %s", body)
+	}
+	asks := func(id string, status int) *httptest.ResponseRecorder {
+		return p.sees(pathRuns, status, "HX-Request", "true", "HX-Target", runsElement, "HX-Trigger", id)
+	}
+	if got := asks("runs-idle-0", 204); got.Body.Len() > 0 || got.Header().Get("HX-Refresh") != "" {
+		t.Errorf("while nothing happens it is told %s", got.Body)
 	}
 
 	s.Watch.Began(reporter.RunOptions{Period: october, Tenants: []schemas.Tenant{w.films}}, s.clock.now())
@@ -139,6 +146,10 @@ func TestThePageOfRuns(t *testing.T) {
 		t.Errorf("the part alone is %s", part.Body)
 	}
 
+	if got := asks("runs-idle-0", 200); got.Header().Get("HX-Refresh") != "true" {
+		t.Error("a page that was opened before the run is not renewed")
+	}
+
 	s.clock.move(90 * time.Second)
 	s.Watch.Done(october, &reporter.Result{Counted: 7, Aside: make([]reporter.Aside, 2), Tenants: []reporter.TenantResult{
 		{Tenant: w.films, Period: october, Run: "2026-11-20T09-00-00Z", Note: "made", Manifest: &schemas.Manifest{AsOf: "2026-11-20T09:00:00Z", Events: schemas.Events{Read: 12_345}}},
@@ -151,9 +162,13 @@ func TestThePageOfRuns(t *testing.T) {
 			t.Errorf("the part lacks %q: %s", want, page)
 		}
 	}
-	if part.Header().Get("HX-Refresh") != "true" || strings.Contains(part.Body.String(), "hx-trigger") {
+	if part.Header().Get("HX-Refresh") != "true" || strings.Contains(part.Body.String(), "every 2s") {
 		t.Error("once the run has ended, the whole page is not asked for")
 	}
+	if got := asks("runs-idle-0", 200); got.Header().Get("HX-Refresh") != "true" {
+		t.Error("a page from before runs that have come and gone is not renewed")
+	}
+	asks("runs-idle-2", 204)
 }
 
 func TestStatusIsTold(t *testing.T) {

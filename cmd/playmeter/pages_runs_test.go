@@ -26,14 +26,14 @@ func testRuns(t *testing.T, w *pagesWorld) {
 	b.until(`!document.querySelector("main").textContent.includes("They are being looked at")`)
 	b.barriers()
 	b.noOverflow()
-	runs := func() int { return js[int](b, `document.querySelectorAll("#runs-live tbody tr").length`) }
+	runs := func() int { return js[int](b, `document.querySelectorAll("#runs-state tbody tr").length`) }
 	before := runs()
 	b.choose(`form[action="/runs"] select[name="tenant"]`, filmTenant.ID)
 	b.choose(`form[action="/runs"] select[name="month"]`, w.month.String())
 	b.follow(`form[action="/runs"] button`)
-	b.until(`document.querySelectorAll("#runs-live tbody tr").length > %d`, before)
-	b.until(`!document.querySelector("#runs-live").hasAttribute("hx-get")`)
-	if said := js[string](b, `document.querySelector("#runs-live tbody tr").textContent`); !strings.Contains(said, filmTenant.Name) && !strings.Contains(said, filmTenant.ID) {
+	b.until(`document.querySelectorAll("#runs-state tbody tr").length > %d`, before)
+	b.until(`!!document.querySelector('[id^="runs-idle-"]')`)
+	if said := js[string](b, `document.querySelector("#runs-state tbody tr").textContent`); !strings.Contains(said, filmTenant.Name) && !strings.Contains(said, filmTenant.ID) {
 		t.Errorf("the newest run is %q", said)
 	}
 	b.barriers()
@@ -58,7 +58,7 @@ const flightLook = `[document.querySelector("#runs-live > p").textContent, ...[.
 func testRunInFlight(t *testing.T, w *pagesWorld) {
 	f, gate := newFlightWorld(t, w)
 	b, colleague, late := f.tabAs(t, roleAdmin), f.tabAs(t, roleAdmin), f.tabAs(t, roleAdmin)
-	colleague.open("/runs") // before the run: the button can be pressed
+	colleague.open("/runs")
 	const button = `form[action="/runs"] button`
 	off := func(b *tab) bool { return js[bool](b, `document.querySelector(%q).disabled`, button) }
 	says := func(b *tab, words ...string) {
@@ -66,6 +66,9 @@ func testRunInFlight(t *testing.T, w *pagesWorld) {
 		for _, word := range words {
 			b.until(flightLook+`.includes(%q)`, word)
 		}
+	}
+	if off(colleague) {
+		t.Error("before the run the button is off")
 	}
 	for i := range flightFiles {
 		gate.hold(flightFile(i))
@@ -102,10 +105,12 @@ func testRunInFlight(t *testing.T, w *pagesWorld) {
 			t.Error("the button can be pressed")
 		}
 	})
+	t.Run("who has had the page open since before it learns of it", func(t *testing.T) {
+		colleague.until(`document.querySelector(%q).disabled && `+settled, button)
+		says(colleague, "A run is in flight: "+f.month.String())
+	})
 	t.Run("a second one is refused, and the page of that leads to the first", func(t *testing.T) {
-		if off(colleague) {
-			t.Fatal("before the run the button was off")
-		}
+		js[bool](colleague, `(document.querySelector(%q).disabled = false, true)`, button) // as it is until a page has learnt of the run
 		colleague.refused = true
 		colleague.follow(button)
 		said := js[string](colleague, `document.querySelector("main").innerText`)
@@ -133,7 +138,7 @@ func testRunInFlight(t *testing.T, w *pagesWorld) {
 	t.Run("at its end everybody's page says what came of it", func(t *testing.T) {
 		gate.release("PUT /" + flightStore + "reporting/")
 		for who, b := range map[string]*tab{"who began it": b, "who came later": late, "who was refused": colleague} {
-			b.until(`document.querySelector("#runs-live")?.textContent.includes("No run is in flight") && ` + settled)
+			b.until(`document.querySelector("#runs-state")?.textContent.includes("No run is in flight") && ` + settled)
 			if off(b) {
 				t.Errorf("%s cannot begin another", who)
 			}
