@@ -337,9 +337,7 @@ func TestAKilledDatabaseNeverShowsHalfADay(t *testing.T) {
 			}
 		}
 		f.commits["films"].commit(days, 25)
-		f.Database.mu.Lock()
-		pid := f.Database.process.command.Process.Pid
-		f.Database.mu.Unlock()
+		pid, ended := pidOf(f.Database), endedOf(f.Database)
 		loaded := make(chan error, 1)
 		go func() { loaded <- f.Sync(t.Context()) }()
 		for range random.IntN(12) {
@@ -348,6 +346,7 @@ func TestAKilledDatabaseNeverShowsHalfADay(t *testing.T) {
 		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
+		<-ended // which takes a moment, in which nothing answers
 		first := <-loaded
 		for tries := 0; first != nil || tries == 0; tries++ {
 			ahead += 2 * time.Minute // past every pause between starts
