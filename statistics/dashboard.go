@@ -191,6 +191,14 @@ func plus(a, b int64) int64 {
 	return a + b
 }
 
+// sum adds up as plus does.
+func sum(all ...int64) (out int64) {
+	for _, n := range all {
+		out = plus(out, n)
+	}
+	return out
+}
+
 // monthState is a MonthState with what else is known of it.
 type monthState struct {
 	MonthState

@@ -124,12 +124,17 @@ func (d *Database) Close() error {
 	if d.process != nil {
 		d.process.close()
 	}
+	if !d.holdsFolder() {
+		return d.lock.Close()
+	}
 	return errors.Join(removeAddress(d.o.Folder), d.lock.Close())
 }
 
 // engine is the process that answers; one that ended is started again, after a while if it ends over and over.
 func (d *Database) engine(ctx context.Context) (*process, error) {
-	d.mu.Lock()
+	if err := d.lockSoon(ctx); err != nil {
+		return nil, err
+	}
 	defer d.mu.Unlock()
 	switch {
 	case d.closed:
@@ -150,6 +155,24 @@ func (d *Database) engine(ctx context.Context) (*process, error) {
 	return d.process, nil
 }
 
+// lockSoon locks mu. That is held for long while the process is started, or its file is written anew.
+func (d *Database) lockSoon(ctx context.Context) error {
+	again := time.NewTicker(5 * time.Millisecond)
+	defer again.Stop()
+	end := time.NewTimer(patience)
+	defer end.Stop()
+	for !d.mu.TryLock() {
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-end.C:
+			return fmt.Errorf("%w: their database is being opened", ErrDown)
+		}
+	}
+	return nil
+}
+
 // notStarted notes that the process did not start, and when to try again: later each time.
 func (d *Database) notStarted(err error) {
 	d.failed++
@@ -162,7 +185,14 @@ const endedOften = 3
 
 // start starts the process over a database that has our tables. One that cannot be opened, or has others, is made anew:
 // it is a view.
+//
+//   - Errors: bucket.ErrLocked where another process has taken the folder.
 func (d *Database) start(ctx context.Context) error {
+	if !d.holdsFolder() { // it was deleted
+		if err := d.takeFolder(); err != nil {
+			return err
+		}
+	}
 	there, serr := os.Stat(filepath.Join(d.o.Folder, databaseFile))
 	first := serr != nil || there.Size() == 0
 	p, err := startProcess(ctx, d.settings(), d.o.Log)
@@ -171,18 +201,19 @@ func (d *Database) start(ctx context.Context) error {
 	}
 	if err == nil {
 		if version, aerr := versionOf(ctx, p); aerr != nil || version != schemaVersion {
-			err = errStart{"it has other tables than this version of playmeter knows", !p.running()}
+			err = errStart{text: "it has other tables than this version of playmeter knows", ended: !p.running()}
 			p.close()
 		}
 	}
 	var damaged errStart
-	if errors.As(err, &damaged) && ctx.Err() == nil && (!damaged.ended || d.failed >= endedOften) {
+	if errors.As(err, &damaged) && ctx.Err() == nil && !damaged.busy && (!damaged.ended || d.failed >= endedOften) {
 		if !first {
 			d.o.Log.Warn("statistics", "state", "the database is made again from the finished sessions", "err", err)
 		}
 		if p, err = d.remake(ctx); err != nil {
 			return err
 		}
+		d.tell(func(p *Progress) { p.Passed = time.Time{} })
 	} else if err != nil {
 		return err
 	}

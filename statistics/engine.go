@@ -21,6 +21,8 @@ import (
 	"time"
 
 	"github.com/duckdb/duckdb-go/v2"
+
+	"github.com/playmeter/playmeter/bucket"
 )
 
 // engineMark is in the environment of a process that is to be an engine, and of no other.
@@ -33,7 +35,7 @@ func Main() {
 		return
 	}
 	if err := runEngine(os.Stdin, os.Stdout); err != nil {
-		_ = json.NewEncoder(os.Stdout).Encode(hello{Error: err.Error()})
+		_ = json.NewEncoder(os.Stdout).Encode(hello{Error: err.Error(), Busy: errors.Is(err, bucket.ErrLocked)})
 		os.Exit(1)
 	}
 	os.Exit(0)
@@ -82,6 +84,7 @@ func giveWay() {
 
 // engine is the database in its own process.
 type engine struct {
+	lock      *os.File // until the process ends
 	db        *sql.DB
 	secret    string
 	snapshots snapshots
@@ -93,11 +96,38 @@ const (
 	databaseFile = "statistics.duckdb"
 	arriving     = "arriving" // files to be loaded
 	spilled      = "spilled"  // what the database puts aside
+	opened       = "opened"   // whose lock the process holds that has the file open
 )
+
+// An engine whose program was killed may need a while to end: the next one waits for it.
+const (
+	openPatience = 2 * closePatience
+	openEach     = 50 * time.Millisecond
+)
+
+// takeFile takes the database's file for this process, before anything in its folder is touched.
+//
+//   - Errors: bucket.ErrLocked where another process goes on having it open.
+func takeFile(folder string) (*os.File, error) {
+	folder = filepath.Join(folder, opened)
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return nil, fmt.Errorf("prepare the folder of the statistics: %w", err)
+	}
+	for end := time.Now().Add(openPatience); ; time.Sleep(openEach) {
+		lock, err := bucket.LockFolder(folder)
+		if err == nil || !errors.Is(err, bucket.ErrLocked) || time.Now().After(end) {
+			return lock, err
+		}
+	}
+}
 
 // openEngine opens the database of a folder, or makes it, and takes away what it does not need: other files, the
 // network, and the means to ask for them.
 func openEngine(s settings) (*engine, error) {
+	lock, err := takeFile(s.Folder)
+	if err != nil {
+		return nil, err
+	}
 	for _, folder := range []string{arriving, spilled} {
 		if err := errors.Join(os.RemoveAll(filepath.Join(s.Folder, folder)), os.MkdirAll(filepath.Join(s.Folder, folder), 0o700)); err != nil {
 			return nil, fmt.Errorf("prepare the folder of the statistics: %w", err)
@@ -113,7 +143,7 @@ func openEngine(s settings) (*engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
-	e := &engine{db: sql.OpenDB(connector), secret: s.Secret, written: make(chan struct{}, maxWritten)}
+	e := &engine{lock: lock, db: sql.OpenDB(connector), secret: s.Secret, written: make(chan struct{}, maxWritten)}
 	if err := e.prepare(filepath.Join(s.Folder, arriving)); err != nil {
 		return nil, errors.Join(err, e.db.Close())
 	}

@@ -27,7 +27,6 @@ func (d *Database) noticeDeleted() error {
 	}
 	d.o.Log.Warn("statistics", "state", "the database was deleted, and is made again from the finished sessions", "folder", d.o.Folder)
 	d.process.kill()
-	<-d.process.ended
 	if locked {
 		return nil
 	}

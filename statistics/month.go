@@ -66,10 +66,10 @@ type Split struct {
 }
 
 // Clear is the part in the clear.
-func (s Split) Clear() int64 { return s.HiClear + s.MdClear + s.LoClear + s.NoneClear + s.AudioClear }
+func (s Split) Clear() int64 { return sum(s.HiClear, s.MdClear, s.LoClear, s.NoneClear, s.AudioClear) }
 
 // DRM is the part under DRM.
-func (s Split) DRM() int64 { return s.HiDRM + s.MdDRM + s.LoDRM + s.NoneDRM + s.AudioDRM }
+func (s Split) DRM() int64 { return sum(s.HiDRM, s.MdDRM, s.LoDRM, s.NoneDRM, s.AudioDRM) }
 
 // PlaceSum is what viewers of a place watched from a region of servers; empty names are not known.
 type PlaceSum struct {

@@ -38,6 +38,7 @@ const startPatience = 2 * time.Minute
 type errStart struct {
 	text  string
 	ended bool
+	busy  bool // another process has it open: there is nothing wrong with it
 }
 
 func (e errStart) Error() string { return "start the database of the statistics: " + e.text }
@@ -95,14 +96,14 @@ func (p *process) greet(ctx context.Context, greeting <-chan hello) (*process, e
 	case h := <-greeting:
 		if h.Error != "" {
 			p.kill()
-			return nil, errStart{h.Error, h.Error == endedEarly}
+			return nil, errStart{h.Error, h.Error == endedEarly, h.Busy}
 		}
 		p.url = h.URL
 		p.client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 8, DisableCompression: true, IdleConnTimeout: time.Minute}}
 		return p, nil
 	case <-patience.C:
 		p.kill()
-		return nil, errStart{"it does not answer", true}
+		return nil, errStart{text: "it does not answer", ended: true}
 	case <-ctx.Done():
 		p.kill()
 		return nil, ctx.Err()

@@ -36,7 +36,7 @@ var ErrNobody = errors.New("no daemon has the statistics open")
 
 // Elsewhere asks the statistics that another process has open, as that of the daemon, by their folder.
 //
-//   - Errors: ErrNobody, and those of [Database.SQL].
+//   - Errors: ErrNobody, where nobody answers; and those of [Database.SQL].
 func Elsewhere(ctx context.Context, folder, text string, rows int) (*Table, error) {
 	at, err := readAddress(folder)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -46,6 +46,11 @@ func Elsewhere(ctx context.Context, folder, text string, rows int) (*Table, erro
 	}
 	client := &http.Client{Transport: &http.Transport{DisableCompression: true}}
 	defer client.CloseIdleConnections()
+	there, cancel := context.WithTimeout(ctx, stopPatience)
+	defer cancel()
+	if _, err := ask(there, client, at.URL, at.Secret, &question{Mode: modeEnd}); err != nil && ctx.Err() == nil {
+		return nil, ErrNobody // whoever wrote the address was killed
+	}
 	a, err := ask(ctx, client, at.URL, at.Secret, sqlQuestion(text, rows))
 	return tableOf(a, err)
 }

@@ -143,8 +143,8 @@ func TestSomebodyElseAsksByTheFolder(t *testing.T) {
 	if err := os.WriteFile(addressPath(folder), at, 0o600); err != nil { // as a daemon leaves it that was killed
 		t.Fatal(err)
 	}
-	if _, err := Elsewhere(t.Context(), folder, "SELECT 1", 1); !errors.Is(err, ErrDown) {
-		t.Errorf("where nobody answers: %v, want ErrDown", err)
+	if _, err := Elsewhere(t.Context(), folder, "SELECT 1", 1); !errors.Is(err, ErrNobody) {
+		t.Errorf("where nobody answers: %v, want ErrNobody", err)
 	}
 	if err := os.WriteFile(addressPath(folder), []byte("{"), 0o600); err != nil {
 		t.Fatal(err)

@@ -55,7 +55,9 @@ func (q *query) viewing(ctx context.Context, r reader) (viewing, error) {
 	first, last := cmp.Or(q.filter.From, "0000-00-00"), cmp.Or(q.filter.To, "9999-99-99")
 	periods := all(q.scope, condition{"period BETWEEN ? AND ?", []any{first[:len("2006-01")], last[:len("2006-01")]}})
 	a, err := r.read(ctx, statement{`SELECT count(DISTINCT period), coalesce(bool_and(coalesce(m.counted, false) AND strftime(d.day, '%Y-%m-%d') BETWEEN ? AND ?), true)
-		FROM (SELECT * FROM days WHERE sessions > 0 AND ` + periods.text + `) d LEFT JOIN months m USING (tenant, period)`, slices.Concat([]any{first, last}, periods.args)}, 1)
+			AND NOT EXISTS (SELECT 1 FROM months WHERE NOT counted AND ` + periods.text + `)
+		FROM (SELECT * FROM days WHERE sessions > 0 AND ` + periods.text + `) d LEFT JOIN months m USING (tenant, period)`,
+		slices.Concat([]any{first, last}, periods.args, periods.args)}, 1)
 	if err != nil {
 		return viewing{}, err
 	}

@@ -107,6 +107,23 @@ func TestSumsOfAMonthAreNotAskedWhileItsDaysAreReplaced(t *testing.T) {
 	f.compareAll(t)
 }
 
+// TestSumsOfAMonthThatIsBeingEmptiedAreNotAsked: none of its days has sessions any more, and its viewers are there still.
+func TestSumsOfAMonthThatIsBeingEmptiedAreNotAsked(t *testing.T) {
+	f := newFixture(t, 95, nil, 25, 30)
+	f.addMonth(t, "films", 30, 5)
+	var statements []statement
+	for _, text := range []string{"UPDATE months SET counted = false WHERE tenant = 'films' AND period = '2026-10'",
+		"DELETE FROM days WHERE tenant = 'films' AND period = '2026-10'", "DELETE FROM sessions WHERE tenant = 'films' AND day < '2026-11-01'"} {
+		statements = append(statements, statement{SQL: text})
+	}
+	if _, err := f.write(t.Context(), statements, 0); err != nil {
+		t.Fatal(err)
+	}
+	f.all = slices.DeleteFunc(f.all, func(k known) bool { return k.tenant == "films" && k.day < "2026-11-01" })
+	f.compareWhole(t, Of("films"), View{Tab: TabUsers})
+	f.compareWhole(t, Scope{All: true}, View{Tab: TabUsers})
+}
+
 func TestSumsOfAMonthAreThoseOfItsSessions(t *testing.T) {
 	f := newFixture(t, 93, nil, 40, 0, 30)
 	of := func(text string) [][]string {

@@ -19,6 +19,7 @@ type settings struct {
 type hello struct {
 	URL   string
 	Error string // why it could not start
+	Busy  bool   // because another process has the database open
 }
 
 // mode is how a question is to be answered.

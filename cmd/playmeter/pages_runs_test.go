@@ -136,6 +136,8 @@ func testRunInFlight(t *testing.T, w *pagesWorld) {
 		b.barriers()
 	})
 	t.Run("at its end everybody's page says what came of it", func(t *testing.T) {
+		late.choose(`form[action="/runs"] select[name="tenant"]`, flightTenant)
+		js[bool](late, `(document.querySelector('form[action="/runs"] select[name="month"]').focus(), true)`)
 		gate.release("PUT /" + flightStore + "reporting/")
 		for who, b := range map[string]*tab{"who began it": b, "who came later": late, "who was refused": colleague} {
 			b.until(`document.querySelector("#runs-state")?.textContent.includes("No run is in flight") && ` + settled)
@@ -149,6 +151,9 @@ func testRunInFlight(t *testing.T, w *pagesWorld) {
 			b.until(`[...document.querySelectorAll("#months tbody tr")].some((tr) => tr.cells[0].textContent === %q && tr.cells[3].textContent === %q)`, f.month.String(),
 				js[string](b, `document.querySelector("#past tbody tr").cells[3].textContent`))
 			b.complain()
+		}
+		if got := js[string](late, `document.querySelector('form[action="/runs"] select[name="tenant"]').value + " " + document.activeElement.name`); got != flightTenant+" month" {
+			t.Errorf("what was chosen meanwhile, and where somebody was, has become %q", got)
 		}
 		b.barriers()
 		if status, _ := f.get(t, f.tokens[roleAdmin], js[string](b, `document.querySelector("#past tbody a").getAttribute("href")`)); status != http.StatusOK {

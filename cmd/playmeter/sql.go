@@ -96,7 +96,9 @@ func (a *app) askSQL(ctx context.Context, question string, rows int) (*statistic
 		return nil, usagef("statistics.pages is off, so no statistics are kept: turn it on to ask them")
 	}
 	t, err := statistics.Elsewhere(ctx, c.statisticsDir(), question, rows)
-	if !errors.Is(err, statistics.ErrNobody) && !errors.Is(err, statistics.ErrDown) {
+	if errors.Is(err, statistics.ErrDown) {
+		return nil, errors.New("the statistics ended while they looked for the answer; ask again in a moment")
+	} else if !errors.Is(err, statistics.ErrNobody) {
 		return t, err
 	}
 	s, err := a.openConfig(ctx, c, toRead, "")

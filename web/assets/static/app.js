@@ -333,7 +333,15 @@
   document.addEventListener("htmx:pushedIntoHistory", () => {
     try { sessionStorage.removeItem("htmx-current-path-for-history"); } catch { /* storage is off */ }
   });
-  document.addEventListener("htmx:sendError", () => say("The daemon does not answer. Try again."));
+  let away = false; // the daemon: pages that ask by themselves say so once
+  document.addEventListener("htmx:sendError", (event) => {
+    if (!away || !polls(event.detail.requestConfig?.elt)) say("The daemon does not answer. Try again.");
+    away = true;
+  });
+  document.addEventListener("htmx:beforeOnLoad", (event) => {
+    away = false;
+    if (event.detail.xhr.getResponseHeader("HX-Refresh") === "true") keepChoices();
+  });
   document.addEventListener("htmx:beforeRequest", (event) => {
     if (!polls(event.detail.elt)) event.detail.target.setAttribute("aria-busy", "true");
   });
@@ -344,6 +352,31 @@
     const caption = target.querySelector(".pager-shown") || target.querySelector("caption");
     if (caption && event.detail.requestConfig?.boosted) say(caption.textContent);
   });
+
+  // ---- pages that load themselves anew ----
+
+  // What somebody is choosing meanwhile, and where they are, is kept over it.
+  const choicesKey = "playmeter-choices";
+  const controls = () => [...document.querySelectorAll("main form select, main form input, main form button")];
+
+  function keepChoices() {
+    const kept = { path: location.pathname, focus: controls().indexOf(document.activeElement), values: controls().map((c) => [c.name, c.value]) };
+    try { sessionStorage.setItem(choicesKey, JSON.stringify(kept)); } catch { /* storage is off */ }
+  }
+
+  function restoreChoices() {
+    let kept = null;
+    try {
+      kept = JSON.parse(sessionStorage.getItem(choicesKey));
+      sessionStorage.removeItem(choicesKey);
+    } catch { /* storage is off */ }
+    const now = controls();
+    if (kept?.path !== location.pathname || kept.values.length !== now.length || now.some((c, i) => c.name !== kept.values[i][0])) return;
+    now.forEach((c, i) => {
+      if (c.tagName === "SELECT" && [...c.options].some((o) => o.value === kept.values[i][1])) c.value = kept.values[i][1];
+    });
+    now[kept.focus]?.focus({ preventScroll: true });
+  }
 
   // ---- beginning ----
 
@@ -357,6 +390,7 @@
   nameTheme();
   beginExact();
   begin(document);
+  restoreChoices();
   document.addEventListener("submit", onSubmit, true); // before htmx reads the fields
   document.addEventListener("click", (event) => {
     const button = event.target.closest("#theme, [data-copy]");
