@@ -26,24 +26,20 @@ func (f Filter) where() condition {
 	add(f.Min != "", "view_us >= ?", least)
 	add(f.Max != "", "view_us <= ?", most)
 	add(f.Watched != "", "begun AND view_us > 0")
-	for _, e := range []struct{ column, text string }{
-		{"user_name", f.User}, {"protocol", f.Protocol}, {"country", f.Country}, {"region", f.Region}, {"city", f.City},
-		{"server_region", f.ServerRegion}, {"platform", f.Platform}, {"os", f.OS},
+	asWritten := func(text string) string { return text }
+	for _, e := range []struct {
+		column, text string
+		canonical    func(string) string // codes are typed as people like
+	}{
+		{"user_name", f.User, asWritten}, {"protocol", f.Protocol, strings.ToLower}, {"country", f.Country, strings.ToUpper}, {"region", f.Region, asWritten},
+		{"city", f.City, asWritten}, {"server_region", f.ServerRegion, asWritten}, {"platform", f.Platform, asWritten}, {"os", f.OS, asWritten},
 	} {
 		if e.text == NotKnown {
 			e.text = ""
 			add(true, e.column+" = ''")
 		}
 		trimmed := strings.TrimSpace(e.text)
-		switch {
-		case e.text == "":
-		case e.column == "country": // codes, which people type as they like
-			add(true, e.column+" IN (?, ?, ?)", literal(e.text), trimmed, strings.ToUpper(trimmed))
-		case e.column == "protocol":
-			add(true, e.column+" IN (?, ?, ?, ?)", e.text, literal(e.text), trimmed, strings.ToLower(trimmed))
-		default:
-			add(true, e.column+" IN (?, ?, ?)", e.text, literal(e.text), trimmed)
-		}
+		add(e.text != "", e.column+" IN (?, ?, ?, ?)", e.text, literal(e.text), trimmed, e.canonical(trimmed))
 	}
 	return all(conditions...)
 }

@@ -126,13 +126,13 @@ func (s sorting) after(values []string) condition {
 	return c
 }
 
-// byPlace is orderBy where the keys are columns that are named k0, k1 and so on.
-func (s sorting) byPlace() string {
-	named := sorting{desc: s.desc}
+// called is the same order where the keys go by other names.
+func (s sorting) called(name func(i int, expr string) string) sorting {
+	out := sorting{desc: s.desc}
 	for i, k := range s.keys {
-		named.keys = append(named.keys, key{fmt.Sprintf("k%d", i), k.sqlType})
+		out.keys = append(out.keys, key{name(i, k.expr), k.sqlType})
 	}
-	return named.orderBy()
+	return out
 }
 
 // columns are the values of the keys as texts, for cursors.

@@ -303,20 +303,7 @@ func page(ctx context.Context, r reader, scope Scope, v View) (*Page, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := statement{}
-	if q.form == formMany {
-		viewers, err := viewersOf(ctx, r, q)
-		if err != nil {
-			return nil, fmt.Errorf("list %s: %w", v.Tab, err)
-		}
-		if len(viewers) == 0 {
-			return q.page(&answer{}), nil
-		}
-		s = q.ofViewers(viewers)
-	} else {
-		s = q.statement()
-	}
-	a, err := r.read(ctx, s, q.limit+1)
+	a, err := q.ask(ctx, r)
 	if err != nil {
 		return nil, fmt.Errorf("list %s: %w", v.Tab, err)
 	}

@@ -24,7 +24,7 @@ func (d *Database) Export(ctx context.Context, scope Scope, v View, w io.Writer)
 	}
 	defer r.end()
 	_, one := scope.one()
-	e := exporting{w: w, tab: v.Tab, tenant: !one && v.Tab != TabServers}
+	e := exporting{w: w, tab: v.Tab, cells: exportCells(v.Tab, !one && v.Tab != TabServers)}
 	v.Limit, v.Cursor = exportRows, ""
 	for first := true; first || v.Cursor != ""; first = false {
 		p, err := page(ctx, r, scope, v)
@@ -32,7 +32,11 @@ func (d *Database) Export(ctx context.Context, scope Scope, v View, w io.Writer)
 			return err
 		}
 		if first {
-			e.line = schemas.AppendHeader(nil, exportColumns(v.Tab, e.tenant))
+			var names []string
+			for _, c := range e.cells {
+				names = append(names, c.name)
+			}
+			e.line = schemas.AppendHeader(nil, names)
 		}
 		if err := e.rows(p); err != nil {
 			return err
@@ -44,21 +48,21 @@ func (d *Database) Export(ctx context.Context, scope Scope, v View, w io.Writer)
 
 // exporting writes the rows of an export.
 type exporting struct {
-	w      io.Writer
-	tab    Tab
-	tenant bool // it is the first column
-	line   []byte
+	w     io.Writer
+	tab   Tab
+	cells []exportCell
+	line  []byte
 }
 
 func (e *exporting) rows(p *Page) error {
 	for i := range p.Rows {
-		if e.tenant {
-			e.line = append(schemas.AppendID(e.line, []byte(p.Rows[i].Tenant), true), ',')
+		for n, c := range e.cells {
+			if n > 0 {
+				e.line = append(e.line, ',')
+			}
+			e.line = c.append(e.line, &p.Rows[i])
 		}
-		if e.tab == TabServers {
-			e.line = append(schemas.AppendID(e.line, []byte(p.Rows[i].Server), true), ',')
-		}
-		e.line = appendRow(e.line, e.tab, p.Columns, &p.Rows[i])
+		e.line = append(e.line, '\n')
 		if len(e.line) > 64<<10 {
 			if err := e.flush(); err != nil {
 				return err
@@ -76,91 +80,75 @@ func (e *exporting) flush() error {
 	return nil
 }
 
-// exportColumns are the columns of the CSV of a tab.
-func exportColumns(t Tab, tenant bool) []string {
-	var out []string
+// exportCell is a column of an export, and what it has of a row.
+type exportCell struct {
+	name   string
+	append func(b []byte, r *Row) []byte
+}
+
+// The kinds of cells: texts that somebody may have written, guarded against spreadsheets; ids; numbers.
+func freeCell(name string, of func(*Row) string) exportCell {
+	return exportCell{name, func(b []byte, r *Row) []byte { return schemas.AppendFreeText(b, []byte(of(r)), true) }}
+}
+
+func idCell(name string, of func(*Row) string) exportCell {
+	return exportCell{name, func(b []byte, r *Row) []byte { return schemas.AppendID(b, []byte(of(r)), true) }}
+}
+
+func numberCell(name string, of func(*Row) int64) exportCell {
+	return exportCell{name, func(b []byte, r *Row) []byte { return strconv.AppendInt(b, of(r), 10) }}
+}
+
+// exportCells are the columns of the CSV of a tab. The tenant comes first, where it is asked for.
+func exportCells(t Tab, tenant bool) (out []exportCell) {
 	if tenant {
-		out = append(out, "tenant")
+		out = append(out, idCell("tenant", func(r *Row) string { return string(r.Tenant) }))
+	}
+	if t == TabServers {
+		out = append(out, idCell("server", func(r *Row) string { return r.Server }))
 	}
 	for _, c := range t.Columns() {
-		if t == TabServers && c.Name == columnHost.Name {
-			out = append(out, "server")
-		}
-		switch c.Kind {
-		case KindStream:
-			out = append(out, c.Name, "object_id")
-		case KindPlace:
-			if out = append(out, "country", "ip"); t == TabUsers {
-				out = append(out, "other_ips")
-			}
-		case KindBytes:
-			out = append(out, "bytes")
-		case KindMicros:
-			out = append(out, "view_secs")
-		case KindReferrer:
-			out = append(out, c.Name, "other_referrers")
-		default:
-			if out = append(out, c.Name); t == TabUsers && c.Name == columnAgent.Name {
-				out = append(out, "other_agents")
-			}
-		}
+		out = append(out, exportCellsOf(t, c)...)
 	}
 	return out
 }
 
-// appendRow appends the cells of a row and a line feed.
-func appendRow(b []byte, t Tab, columns []Column, r *Row) []byte {
-	for i, c := range columns {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = appendExport(b, c, r)
-		switch {
-		case t == TabUsers && c.Kind == KindPlace:
-			b = strconv.AppendInt(append(b, ','), r.OtherIPs, 10)
-		case t == TabUsers && c.Name == columnAgent.Name:
-			b = strconv.AppendInt(append(b, ','), r.OtherAgents, 10)
-		}
-	}
-	return append(b, '\n')
-}
-
-func appendExport(b []byte, c Column, r *Row) []byte {
-	free := func(text string) { b = schemas.AppendFreeText(b, []byte(text), true) }
-	id := func(text string) { b = schemas.AppendID(b, []byte(text), true) }
+// exportCellsOf are the columns of the CSV for one of a tab: its exact value, and whatever the list shows beside it.
+func exportCellsOf(t Tab, c Column) (out []exportCell) {
 	switch c.Kind {
 	case KindStream:
-		free(r.Stream)
-		b = append(b, ',')
-		id(string(r.Object))
+		out = []exportCell{freeCell(c.Name, func(r *Row) string { return r.Stream }), idCell("object_id", func(r *Row) string { return string(r.Object) })}
 	case KindPlace:
-		id(r.Country)
-		b = append(b, ',')
-		id(r.IP)
+		out = []exportCell{idCell("country", func(r *Row) string { return r.Country }), idCell("ip", func(r *Row) string { return r.IP })}
 	case KindBytes:
-		b = strconv.AppendInt(b, r.Bytes, 10)
+		out = []exportCell{numberCell("bytes", func(r *Row) int64 { return r.Bytes })}
 	case KindMicros:
-		b = seconds(r.Micros).AppendMicros(b)
+		out = []exportCell{{"view_secs", func(b []byte, r *Row) []byte { return seconds(r.Micros).AppendMicros(b) }}}
 	case KindInstant:
-		b = r.Created.AppendFormat(b, "2006-01-02T15:04:05.000Z")
+		out = []exportCell{{c.Name, func(b []byte, r *Row) []byte { return r.Created.AppendFormat(b, "2006-01-02T15:04:05.000Z") }}}
 	case KindCount:
-		n := r.Views
+		of := func(r *Row) int64 { return r.Views }
 		if c.Name == columnJoined.Name {
-			n = r.Joined
+			of = func(r *Row) int64 { return r.Joined }
 		}
-		b = strconv.AppendInt(b, n, 10)
+		out = []exportCell{numberCell(c.Name, of)}
 	case KindReferrer:
-		free(r.Referrer)
-		b = append(b, ',')
-		b = strconv.AppendInt(b, r.OtherReferrers, 10)
+		out = []exportCell{freeCell(c.Name, func(r *Row) string { return r.Referrer }), numberCell("other_referrers", func(r *Row) int64 { return r.OtherReferrers })}
 	case KindText:
+		of := func(r *Row) string { return r.Text(c.Name) }
 		if c.Name == columnUser.Name || c.Name == columnAgent.Name || c.Name == columnReferrer.Name {
-			free(r.Text(c.Name))
+			out = []exportCell{freeCell(c.Name, of)}
 		} else {
-			id(r.Text(c.Name))
+			out = []exportCell{idCell(c.Name, of)}
 		}
 	}
-	return b
+	switch {
+	case t == TabUsers && c.Name == columnPlace.Name:
+		out = append(out, numberCell("other_ips", func(r *Row) int64 { return r.OtherIPs }))
+	case t == TabUsers && c.Name == columnAgent.Name:
+		out = append(out, numberCell("other_agents", func(r *Row) int64 { return r.OtherAgents }))
+	}
+	return out
 }
 
 // Text is what a row has in a column of KindText.

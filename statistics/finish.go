@@ -25,20 +25,10 @@ func (d *Database) finishMonth(ctx context.Context, m month, c *schemas.Commit) 
 		{"DELETE FROM month_viewers WHERE tenant = ? AND period = ?", []any{tenant, period}},
 		{sumViewers, []any{period, tenant, from, to}},
 		{`INSERT INTO months SELECT ?, ?, ?, ?, ?, ?, ?, total(sessions), count(*), true, now()::TIMESTAMP FROM month_viewers WHERE tenant = ? AND period = ?`,
-			[]any{tenant, period, c.Number, run.Run, run.AsOf, restatementOf(c), c.SessionRows, tenant, period}},
+			[]any{tenant, period, c.Number, run.Run, run.AsOf, int64(run.Restatement), c.SessionRows, tenant, period}},
 	}, 0)
 	if err == nil {
 		d.o.Log.Info("statistics", "state", "loaded", "tenant", tenant, "month", period, "run", run.Run, "rows", c.SessionRows)
 	}
 	return err
-}
-
-// restatementOf is the number of the restatement that stands; 0: none does.
-func restatementOf(c *schemas.Commit) int64 {
-	for _, k := range c.Kept {
-		if c.Restated != nil && k.Run == c.Restated.Run {
-			return int64(k.Restatement)
-		}
-	}
-	return 0
 }

@@ -12,25 +12,17 @@ import (
 
 // noticeDeleted ends the process where somebody deleted its folder, or its file: it would go on with what nobody can see, or
 // open, any more. The next question starts another, over a new file.
-//
-//   - Errors: bucket.ErrLocked where another process has made statistics of its own in that place meanwhile.
-func (d *Database) noticeDeleted() error {
+func (d *Database) noticeDeleted() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.closed || d.process == nil {
-		return nil
+	if d.closed || d.process == nil || !d.process.running() {
+		return
 	}
-	_, err := os.Stat(filepath.Join(d.o.Folder, databaseFile))
-	locked := d.holdsFolder()
-	if locked && !errors.Is(err, fs.ErrNotExist) {
-		return nil
+	if _, err := os.Stat(filepath.Join(d.o.Folder, databaseFile)); d.holdsFolder() && !errors.Is(err, fs.ErrNotExist) {
+		return
 	}
 	d.o.Log.Warn("statistics", "state", "the database was deleted, and is made again from the finished sessions", "folder", d.o.Folder)
 	d.process.kill()
-	if locked {
-		return nil
-	}
-	return d.takeFolder()
 }
 
 // holdsFolder tells whether the lock that is held is the one that lies in the folder.

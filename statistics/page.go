@@ -1,6 +1,7 @@
 package statistics
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -71,10 +72,10 @@ func (q *query) order(scope Scope, v View) error {
 		return fmt.Errorf("%w: the list %s has no column %q to sort by", ErrView, v.Tab, sort)
 	}
 	var err error
-	if q.cursor, err = parseCursor(v.Cursor, orderOf(v.Tab, sort, desc), slices.Concat(keys, q.tab.ties)); err != nil {
+	q.named = orderOf(v.Tab, sort, desc)
+	if q.cursor, err = parseCursor(v.Cursor, q.named, slices.Concat(keys, q.tab.ties)); err != nil {
 		return err
 	}
-	q.named = orderOf(v.Tab, sort, desc)
 	q.sorting = newSorting(keys, q.tab.ties, desc, q.cursor != nil && q.cursor.Back)
 	q.scope = scope.where()
 	q.where = all(q.scope, v.Filter.where())
@@ -88,7 +89,15 @@ func (t *tab) falls(name string) bool {
 	return slices.ContainsFunc(t.columns, func(c Column) bool { return c.Name == name && c.Falls })
 }
 
-// statement is the SQL of a page: its rows, and one more where there is one.
+// ask asks for a page: its rows, and one more where there is one.
+func (q *query) ask(ctx context.Context, r reader) (*answer, error) {
+	if q.form == formMany {
+		return q.askViewers(ctx, r)
+	}
+	return r.read(ctx, q.statement(), q.limit+1)
+}
+
+// statement is the SQL of a page that takes one question.
 func (q *query) statement() statement {
 	switch q.form {
 	case formGroups:
@@ -115,11 +124,12 @@ func (q *query) values() string {
 	return strings.Join(out, ", ") + ", " + q.sorting.columns()
 }
 
-func (q *query) past() condition {
+// past is what holds for the rows after the page before, in an order whose keys may go by other names; empty on the first page.
+func (q *query) past(s sorting) condition {
 	if q.cursor == nil {
 		return condition{}
 	}
-	return q.sorting.after(q.cursor.Values)
+	return s.after(q.cursor.Values)
 }
 
 // rowsAsked is how many rows a page asks for: one more than it shows tells whether there is another.
@@ -128,13 +138,13 @@ func (q *query) rowsAsked() string { return fmt.Sprintf(" LIMIT %d", q.limit+1) 
 // inTime selects sessions by when they began. That is the order in which the database has them, so that it reads no
 // more than the page.
 func (q *query) inTime() statement {
-	where := all(q.where, q.past())
+	where := all(q.where, q.past(q.sorting))
 	return statement{"SELECT " + q.values() + " FROM sessions WHERE " + where.text + q.sorting.orderBy() + q.rowsAsked(), where.args}
 }
 
 // flat selects sessions: which ones first, by what they are sorted by alone, and then what they show.
 func (q *query) flat() statement {
-	where := all(q.where, q.past())
+	where := all(q.where, q.past(q.sorting))
 	text := "SELECT " + q.values() + " FROM sessions WHERE rowid IN (SELECT rowid FROM sessions WHERE " + where.text + q.sorting.orderBy() + q.rowsAsked() + ")" +
 		q.sorting.orderBy()
 	return statement{text, where.args}
@@ -142,7 +152,7 @@ func (q *query) flat() statement {
 
 // having is the clause of that name; empty on the first page.
 func (q *query) having() condition {
-	past := q.past()
+	past := q.past(q.sorting)
 	if past.text != "" {
 		past.text = " HAVING " + past.text
 	}
@@ -179,18 +189,21 @@ func (q *query) alike() statement {
 	const group = "first, alike_bytes, alike_view_us, alike_sessions"
 	var keys []string
 	for i, k := range q.sorting.keys {
-		keys = append(keys, fmt.Sprintf("%s AS k%d", k.expr, i))
+		keys = append(keys, k.expr+" AS "+keyNamed(i, ""))
 	}
 	several := "(SELECT min(rowid) AS first, total(bytes) AS alike_bytes, total(view_us) AS alike_view_us, count(*) AS alike_sessions FROM sessions WHERE alike_sessions <> 1 AND " +
 		q.where.text + " GROUP BY tenant, alike)"
 	single := "(SELECT *, rowid AS first FROM sessions WHERE alike_sessions = 1 AND " + q.where.text + ")"
-	past := all(q.past())
+	past := all(q.past(q.sorting))
 	page := func(from string) string {
 		return "SELECT * FROM (SELECT " + group + ", " + strings.Join(keys, ", ") + " FROM " + from + " WHERE " + past.text + q.sorting.orderBy() + q.rowsAsked() + ")"
 	}
-	rows := "(SELECT " + group + " FROM (" + page("("+fmt.Sprintf(ofFirst, several)+")") + " UNION ALL " + page(single) + ")" + q.sorting.byPlace() + q.rowsAsked() + ")"
+	rows := "(SELECT " + group + " FROM (" + page("("+fmt.Sprintf(ofFirst, several)+")") + " UNION ALL " + page(single) + ")" + q.sorting.called(keyNamed).orderBy() + q.rowsAsked() + ")"
 	return statement{"SELECT " + q.values() + " FROM (" + fmt.Sprintf(ofFirst, rows) + ")" + q.sorting.orderBy(), slices.Concat(q.where.args, past.args, q.where.args, past.args)}
 }
+
+// keyNamed is what alike calls a key.
+func keyNamed(i int, _ string) string { return fmt.Sprintf("k%d", i) }
 
 // page makes a page of an answer.
 func (q *query) page(a *answer) *Page {

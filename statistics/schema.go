@@ -1,7 +1,12 @@
 package statistics
 
+import "strconv"
+
 // schemaVersion is that of the tables below. A database of another one is made again.
 const schemaVersion = 5
+
+// MaxText is how many characters the statistics keep of a text of a session.
+const MaxText = 1024
 
 // splits are the columns of view time by tier and clear or DRM, in microseconds: those of [Split], in its order.
 var splits = []string{
@@ -19,7 +24,7 @@ var schema = []string{
 
 	// Texts of viewers may have any length, and no use beyond this one: pages, and the cursors in their addresses, stay short.
 	// What tells viewers apart is the whole text.
-	`CREATE MACRO cut(x) AS left(x, 1024)`,
+	`CREATE MACRO cut(x) AS left(x, ` + strconv.Itoa(MaxText) + `)`,
 
 	`CREATE TABLE about (version INTEGER NOT NULL, made TIMESTAMP NOT NULL)`,
 

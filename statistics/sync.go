@@ -143,9 +143,7 @@ func (d *Database) Sync(ctx context.Context) error {
 }
 
 func (d *Database) pass(ctx context.Context) error {
-	if err := d.noticeDeleted(); err != nil {
-		return err
-	}
+	d.noticeDeleted()
 	if err := d.askLoaded(ctx); err != nil {
 		return err
 	}

@@ -19,8 +19,17 @@ type viewing struct {
 	once  bool   // a viewer has one row
 }
 
+// askViewers asks for a page of them.
+func (q *query) askViewers(ctx context.Context, r reader) (*answer, error) {
+	viewers, err := q.viewersOf(ctx, r)
+	if err != nil || len(viewers) == 0 {
+		return &answer{}, err
+	}
+	return r.read(ctx, q.ofViewers(viewers), q.limit+1)
+}
+
 // viewersOf are the viewers of a page: numbers, as text.
-func viewersOf(ctx context.Context, r reader, q *query) ([]string, error) {
+func (q *query) viewersOf(ctx context.Context, r reader) ([]string, error) {
 	at, err := q.viewing(ctx, r)
 	if err != nil {
 		return nil, err
@@ -72,30 +81,33 @@ func (q *query) byText() bool {
 	return slices.ContainsFunc(q.sorting.keys, func(k key) bool { return k.sqlType == typeText })
 }
 
-// sortedBy is the order of a page where what it is sorted by goes by other names, and the condition for what comes after the
-// page before.
-func (q *query) sortedBy(names *strings.Replacer) (sorting, condition) {
-	sorted := sorting{desc: q.sorting.desc}
-	for _, k := range q.sorting.keys {
-		sorted.keys = append(sorted.keys, key{names.Replace(k.expr), k.sqlType})
+// sortedBy is the order of a page where what it is sorted by goes by other names, in pairs of the old and the new; and what
+// holds for the rows after the page before.
+func (q *query) sortedBy(names ...string) (sorting, condition) {
+	r := strings.NewReplacer(names...)
+	sorted := q.sorting.called(func(_ int, expr string) string { return r.Replace(expr) })
+	return sorted, all(q.past(sorted))
+}
+
+// ofNewest are names for sortedBy: of what a viewer's newest session says, where a relation has it as columns.
+func ofNewest(relation string) []string {
+	names := []string{"any_value(user_name)", relation + "user_name"}
+	for _, column := range []string{"country", "ip_high", "ip_low", "ip", "user_agent", "referrer"} {
+		names = append(names, of(column), relation+column)
 	}
-	if q.cursor == nil {
-		return sorted, all()
-	}
-	return sorted, all(sorted.after(q.cursor.Values))
+	return names
 }
 
 // whichRows sorts them where each has one row.
 func (q *query) whichRows(at viewing) statement {
-	sorted, past := q.sortedBy(strings.NewReplacer(sumViews, "views", sumBytes, "bytes", sumView, "view_us", "any_value(user_name)", "user_name",
-		of("country"), "country", of("ip_high"), "ip_high", of("ip_low"), "ip_low", of("ip"), "ip", of("user_agent"), "user_agent", of("referrer"), "referrer"))
+	sorted, past := q.sortedBy(append(ofNewest(""), sumViews, "views", sumBytes, "bytes", sumView, "view_us")...)
 	where := all(at.where, past)
 	return statement{asTexts("SELECT viewer FROM " + at.table + " WHERE " + where.text + sorted.orderBy() + q.rowsAsked()), where.args}
 }
 
 // whichViewers sorts them by sums.
 func (q *query) whichViewers(at viewing) statement {
-	sorted, past := q.sortedBy(strings.NewReplacer(sumViews, at.views))
+	sorted, past := q.sortedBy(sumViews, at.views)
 	text := "SELECT viewer FROM " + at.table + " WHERE " + at.where.text + " GROUP BY viewer HAVING " + past.text + sorted.orderBy() + q.rowsAsked()
 	return statement{asTexts(text), slices.Concat(at.where.args, past.args)}
 }
@@ -103,8 +115,7 @@ func (q *query) whichViewers(at viewing) statement {
 // whichViewersByText sorts them by texts of the newest session, which is looked up once it is known which that is: to
 // carry the texts of all along would take more memory than there may be.
 func (q *query) whichViewersByText(at viewing) statement {
-	sorted, past := q.sortedBy(strings.NewReplacer(of("country"), "n.country", of("ip_high"), "n.ip_high", of("ip_low"), "n.ip_low", of("ip"), "n.ip",
-		of("user_agent"), "n.user_agent", of("referrer"), "n.referrer", "any_value(user_name)", "n.user_name", "viewer", "g.viewer"))
+	sorted, past := q.sortedBy(append(ofNewest("n."), "viewer", "g.viewer")...)
 	text := "SELECT g.viewer FROM (SELECT viewer, max(nth) AS last FROM " + at.table + " WHERE " + at.where.text +
 		" GROUP BY viewer) g JOIN " + at.table + " n ON n.viewer = g.viewer AND n.nth = g.last WHERE " + past.text + sorted.orderBy() + q.rowsAsked()
 	return statement{asTexts(text), slices.Concat(at.where.args, past.args)}

@@ -169,3 +169,18 @@ func TestTheNumberOfAViewerAsksForItsSessionsAndNoOthers(t *testing.T) {
 		}
 	}
 }
+
+func TestARestatedMonthTellsWhichRestatementItIs(t *testing.T) {
+	f := newFixture(t, 96, nil, 10)
+	c := f.commits["films"]
+	commit := c.begin()
+	c.add(commit, 0, f.days["films"][0], 10)
+	commit.Restated = &schemas.RunRef{Run: "2026-12-01T00-00-00Z", AsOf: "2026-12-01T00:00:00Z", Restatement: 2}
+	c.end(commit)
+	follow(t, f.Database)
+	for _, s := range must[[]MonthState](t)(f.State(t.Context(), Scope{All: true})) {
+		if want := map[schemas.Tenant]int64{"films": 2}[s.Tenant]; s.Restatement != want || s.Tenant == "films" && s.Run != "2026-12-01T00-00-00Z" {
+			t.Errorf("%s: restatement %d of run %s, want %d", s.Tenant, s.Restatement, s.Run, want)
+		}
+	}
+}

@@ -75,13 +75,13 @@ type statusSection struct {
 	Next  string
 }
 
-// idleElement is the id of what renews itself while no run is in flight, after so many have ended.
-func idleElement(ended int) string { return "runs-idle-" + strconv.Itoa(ended) }
+// runsIdle is how the id begins of what renews itself while no run is in flight.
+const runsIdle = "runs-idle-"
 
 // runsPage shows runs. While one is in flight, that part asks for itself alone, and once it has ended, for all of the page. While
 // none is, it asks now and then whether one has begun, or has come and gone: only then there is an answer.
 func (v *service) runsPage(w http.ResponseWriter, q *request) error {
-	now, idle := v.Now(), idleElement(v.Watch.ended())
+	now, idle := v.Now(), runsIdle+strconv.Itoa(v.Watch.ended()) // after so many have ended
 	flight, past := v.Watch.look()
 	p := &page{Title: "Runs", Tab: "runs", Fragments: []string{runsElement}}
 	data := runsData{Flight: v.viewOfFlight(flight), Idle: idle, CanRun: v.RunNow != nil && flight == nil}
@@ -90,7 +90,7 @@ func (v *service) runsPage(w http.ResponseWriter, q *request) error {
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
-	if part && (flight == nil || strings.HasPrefix(asker, "runs-idle-")) {
+	if part && (flight == nil || strings.HasPrefix(asker, runsIdle)) {
 		w.Header().Set("HX-Refresh", "true") // a run has ended, or begun: all of the page says something else now
 	}
 	data.Past = v.pastTable(past)

@@ -31,12 +31,13 @@ func (v *service) nothing(q *request, ask *asking, states []statistics.MonthStat
 			Href: ask.clear(), Link: "Remove all filters but the days"}
 	}
 	out := &empty{Title: "No sessions", Help: fmt.Sprintf("Nothing is known of %s. Statistics follow each run of the reports by about a minute.", days)}
-	if len(statesWithin(states, ask.view.Filter)) > 0 {
+	within := statesWithin(states, ask.view.Filter)
+	if len(within) > 0 {
 		out.Help = fmt.Sprintf("No session began on %s, as far as the runs know that these figures are of.", days)
 	}
-	if removed := ask.removedNote(statesWithin(states, ask.view.Filter)); len(removed) > 0 {
+	if removed := ask.removedNote(within); len(removed) > 0 {
 		out.Help = fmt.Sprintf("There is no session of %s. Some of these months were removed because of their age (privacy.keep).", days)
-	} else if why := v.withoutSessions(statesWithin(states, ask.view.Filter)); why != "" {
+	} else if why := v.withoutSessions(within); why != "" {
 		out.Help += " " + why
 	}
 	if month, ok := nearestMonth(states, ask.view.Filter, v.Now().UTC()); ok {

@@ -40,7 +40,7 @@ func TestServersThatWereChosenAreCalledByTheirHosts(t *testing.T) {
 func TestOneViewerIsFoundByTheirNumber(t *testing.T) {
 	for user, want := range map[string]string{
 		"anna": "user=anna", "Anna Lee": "user=Anna+Lee", "": "viewer=17", "-": "viewer=17", "a*b": "viewer=17", `a\b`: "viewer=17", " anna": "viewer=17", "anna\u00a0": "viewer=17",
-		"\t": "viewer=17", "bad\xff": "viewer=17", strings.Repeat("u", cutTexts): "viewer=17", strings.Repeat("u", cutTexts-1): "user=" + strings.Repeat("u", cutTexts-1),
+		"\t": "viewer=17", "bad\xff": "viewer=17", strings.Repeat("u", statistics.MaxText): "viewer=17", strings.Repeat("u", statistics.MaxText-1): "user=" + strings.Repeat("u", statistics.MaxText-1),
 	} {
 		ask := &asking{audience: &audience{sessions: true, chosen: new(reporter.PublishedTenant)}}
 		if got := ask.userCell(&statistics.Row{User: user, Viewer: "17"}); got.Href != "/sessions?"+want {

@@ -186,13 +186,10 @@ func (ask *asking) userCell(r *statistics.Row) cell {
 	return out
 }
 
-// cutTexts is how long a text of a session is that may have been longer.
-const cutTexts = 1024
-
 // findable tells whether a filter for a user's name finds that user and no other: blanks around it are not heeded, what looks
 // like a pattern may be written in two ways, and the end of a long one is not known.
 func findable(user string) bool {
-	return user != "" && len(user) < cutTexts && strings.TrimSpace(user) == user && statistics.Exactly(user) == user &&
+	return user != "" && len(user) < statistics.MaxText && strings.TrimSpace(user) == user && statistics.Exactly(user) == user &&
 		statistics.Filter{User: user}.Check() == nil
 }
 

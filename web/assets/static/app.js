@@ -360,7 +360,7 @@
   const controls = () => [...document.querySelectorAll("main form select, main form input, main form button")];
 
   function keepChoices() {
-    const kept = { path: location.pathname, focus: controls().indexOf(document.activeElement), values: controls().map((c) => [c.name, c.value]) };
+    const kept = { path: location.pathname, focus: controls().indexOf(document.activeElement), chosen: controls().map((c) => [c.name, c.tagName === "SELECT" ? c.value : null]) };
     try { sessionStorage.setItem(choicesKey, JSON.stringify(kept)); } catch { /* storage is off */ }
   }
 
@@ -371,9 +371,9 @@
       sessionStorage.removeItem(choicesKey);
     } catch { /* storage is off */ }
     const now = controls();
-    if (kept?.path !== location.pathname || kept.values.length !== now.length || now.some((c, i) => c.name !== kept.values[i][0])) return;
+    if (kept?.path !== location.pathname || kept.chosen.length !== now.length || now.some((c, i) => c.name !== kept.chosen[i][0])) return;
     now.forEach((c, i) => {
-      if (c.tagName === "SELECT" && [...c.options].some((o) => o.value === kept.values[i][1])) c.value = kept.values[i][1];
+      if (c.tagName === "SELECT" && [...c.options].some((o) => o.value === kept.chosen[i][1])) c.value = kept.chosen[i][1];
     });
     now[kept.focus]?.focus({ preventScroll: true });
   }
