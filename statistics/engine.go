@@ -159,6 +159,7 @@ func (s *settings) options() url.Values {
 	options.Set("max_temp_directory_size", fmt.Sprintf("%dB", s.Temp))
 	options.Set("autoinstall_known_extensions", "false")
 	options.Set("autoload_known_extensions", "false")
+	options.Set("enable_external_file_cache", "false") // it takes a file for the one that was there under its name a moment ago
 	return options
 }
 

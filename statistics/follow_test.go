@@ -452,3 +452,16 @@ func TestADayOfVeryLongTextsIsLoaded(t *testing.T) {
 		t.Errorf("%d sessions are there, want 600", totals.Sessions)
 	}
 }
+
+// TestDaysThatArriveOneAfterTheOtherAreNotTakenForOneAnother: their files come and go under the same names within moments, and
+// are of one size, nearly.
+func TestDaysThatArriveOneAfterTheOtherAreNotTakenForOneAnother(t *testing.T) {
+	metering := newBucket(t)
+	c := &crowd{Rand: rand.New(rand.NewPCG(3, 4)), sessions: 300_000}
+	c.month(t, &commits{t: t, bucket: metering, tenant: "iten0", period: october}, 0)
+	d := openDatabase(t, metering, t.TempDir())
+	follow(t, d)
+	if got := must[Totals](t)(d.Totals(t.Context(), Of("iten0"), Filter{})).Sessions; got != int64(c.sessions/93*31) {
+		t.Errorf("%d sessions", got)
+	}
+}
